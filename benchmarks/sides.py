@@ -1,0 +1,171 @@
+"""The two sides of a comparison: TFX's template and this project, each run once in a process of its own.
+
+Both return a `Run`, so that what compares them need not know which is which.
+"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Measured, measure
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# TFX's node ids -> ours, where they differ.
+_OUR_NAMES = {"CsvExampleGen": "ExampleGen", "latest_blessed_model_resolver": "Baseline"}
+_LOG_LINES = 15
+
+
+class SideError(Exception):
+    """A run that can't be compared: it failed, stopped early, or took results from a cache."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train; None leaves a side's own setting.
+
+    Attributes:
+        steps: training steps.
+        batch_size: rows in a step.
+        seed: of weights and shuffling.
+    """
+
+    steps: int | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+
+    def settings(self) -> list[str]:
+        """As `--set` flags of local_runner.py."""
+        given = {"steps": self.steps, "batch_size": self.batch_size, "seed": self.seed}
+        flags = [f"training.{name}={value}" for name, value in given.items() if value is not None]
+        return [part for flag in flags for part in ("--set", flag)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one side.
+
+    Attributes:
+        side: "stock" or "ours".
+        run_seconds: the pipeline itself, imports left out.
+        process_seconds: the whole process, from its start to its end.
+        cpu_seconds: processor time of the process and its children.
+        other_cpu_seconds: processor time of everything else on the machine meanwhile.
+        peak_mb: peak resident memory of the process tree.
+        nodes: seconds per node, under our names.
+        metrics: what the Evaluator found over all rows.
+    """
+
+    side: str
+    run_seconds: float
+    process_seconds: float
+    cpu_seconds: float
+    other_cpu_seconds: float
+    peak_mb: float
+    nodes: dict[str, float]
+    metrics: dict[str, float]
+
+
+def run_stock(data: Path, work: Path, training: Training, *, slices: bool) -> Run:
+    """Runs TFX's taxi template.
+
+    Args:
+        data: folder of CSV files.
+        work: an empty folder for everything it writes.
+        training: where something is None, the template's own: 1,000 steps, 40 rows, no seed.
+        slices: whether its Evaluator slices by `trip_start_hour`.
+
+    Raises:
+        SideError: it failed.
+    """
+    report = work / "stock.json"
+    given = {"--steps": training.steps, "--batch-size": training.batch_size, "--seed": training.seed}
+    command = [sys.executable, "-m", "benchmarks.stock", "--data", str(data), "--root", str(work / "root")]
+    command += ["--out", str(report), "--slices" if slices else "--no-slices"]
+    for flag, value in given.items():
+        command += [] if value is None else [flag, str(value)]
+    measured = _measured(command, work)
+    if measured.exit_code != 0:
+        raise SideError(f"the template failed with exit code {measured.exit_code}:\n{_tail(work)}")
+    found = json.loads(report.read_text())
+    return _run("stock", measured, found["seconds"], found["nodes"], found["metrics"])
+
+
+def run_ours(
+    task: str,
+    data: Path | None,
+    work: Path,
+    training: Training,
+    *,
+    runner: Path = REPOSITORY / "local_runner.py",
+    outcomes: tuple[str, ...] = ("pushed",),
+) -> Run:
+    """Runs a task of this project with local_runner.py.
+
+    Args:
+        task: its name.
+        data: CSV folder or file; None for the task's own source.
+        work: an empty folder for everything it writes; the run's root is `work/root`.
+        training: where something is None, the task's own.
+        runner: the script to run.
+        outcomes: how the run may end. A run that was stopped early did less work than it claims.
+
+    Raises:
+        SideError: it failed, ended otherwise, or used the cache.
+    """
+    command = [sys.executable, str(runner), "--task", task, "--root", str(work / "root"), "--json", "--no-cache"]
+    if data is not None:
+        command += ["--data", str(data)]
+    measured = _measured([*command, *training.settings()], work)
+    try:
+        found = json.loads((work / "stdout").read_text())
+    except ValueError as error:
+        raise SideError(f"{task} printed no run.json, exit code {measured.exit_code}:\n{_tail(work)}") from error
+    if found["outcome"] not in outcomes:
+        raise SideError(
+            f"{task} can't be compared. Expected outcome: {' or '.join(outcomes)}. "
+            f"Received: outcome={found['outcome']}, exit code {measured.exit_code}\n{_tail(work)}"
+        )
+    cached = [name for name, node in found["nodes"].items() if node.get("cached")]
+    if cached:
+        raise SideError(f"{task} can't be timed. Expected no cached node. Received: cached={', '.join(cached)}")
+    nodes = {name: node["seconds"] for name, node in found["nodes"].items() if node.get("seconds") is not None}
+    return _run("ours", measured, found["seconds"], nodes, found["metrics"])
+
+
+def warm_up(work: Path, task: str) -> None:
+    """Reads both sides' packages from disk once, unmeasured, so that the first run isn't slowed by a cold disk.
+
+    Args:
+        work: an empty folder for what it writes.
+        task: our task.
+    """
+    _measured([sys.executable, "-c", "import benchmarks.stock_chain"], work)
+    ours = [sys.executable, str(REPOSITORY / "local_runner.py"), "--task", task, "--root", str(work / "root"), "--plan"]
+    _measured(ours, work)
+
+
+def _measured(command: list[str], work: Path) -> Measured:
+    work.mkdir(parents=True, exist_ok=True)
+    return measure(command, cwd=REPOSITORY, stdout=work / "stdout", log=work / "log")
+
+
+def _run(side: str, measured: Measured, seconds: float, nodes: dict[str, float], metrics: dict[str, Any]) -> Run:
+    return Run(
+        side=side,
+        run_seconds=seconds,
+        process_seconds=measured.seconds,
+        cpu_seconds=measured.cpu_seconds,
+        other_cpu_seconds=measured.other_cpu_seconds,
+        peak_mb=measured.peak_mb,
+        nodes={_OUR_NAMES.get(name, name): float(took) for name, took in nodes.items()},
+        metrics={name: float(value) for name, value in metrics.items() if isinstance(value, int | float)},
+    )
+
+
+def _tail(work: Path) -> str:
+    """The last lines of a failed run's log."""
+    lines = (work / "log").read_text(errors="replace").splitlines()
+    return "\n".join(lines[-_LOG_LINES:])

@@ -1,0 +1,1 @@
+"""Our TFX components, one folder each."""

@@ -1,0 +1,5 @@
+"""Puts a blessed model where a server finds it, whole or not at all."""
+
+from components.pusher.executor import Executor
+
+__all__ = ["Executor"]

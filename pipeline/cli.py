@@ -1,0 +1,205 @@
+"""The `millrace` command, and the command line of `local_runner.py`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline import tasks
+from pipeline.config import RunConfig
+from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
+from pipeline.runners import local, records, summary
+from pipeline.runners.progress import Progress
+
+app = typer.Typer(
+    name="millrace",
+    help="A production machine-learning pipeline on TFX.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_BEAM_RUNNERS = ("local", "direct")
+
+
+def run(
+    task: Annotated[str, typer.Option(help="The task to run; `millrace tasks` lists them.")] = "taxi_tips",
+    data: Annotated[str | None, typer.Option(help="File, folder or {SPAN} pattern in place of the task's own.")] = None,
+    root: Annotated[str, typer.Option(help="Folder of all runs, models and metadata.")] = "runs",
+    span: Annotated[int | None, typer.Option(help="Span to read where --data has a {SPAN} pattern.")] = None,
+    from_: Annotated[list[str] | None, typer.Option("--from", help="Start at this node (repeatable).")] = None,
+    to: Annotated[list[str] | None, typer.Option("--to", help="Stop after this node (repeatable).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the last run, if it did not end.")] = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every node again.")] = False,
+    beam_runner: Annotated[str, typer.Option(help=f"Beam runner: {' or '.join(_BEAM_RUNNERS)}.")] = "local",
+    beam: Annotated[list[str] | None, typer.Option(help="Beam option KEY=VALUE (repeatable).")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Distribution strategy: auto, one_device, mirrored.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="section.field=value, e.g. training.steps=500 (repeatable).")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Print what would run, cached or not, and stop.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print run.json on standard output.")] = False,
+) -> None:
+    """Runs a task's pipeline on this machine.
+
+    Exit codes: 0 pushed, 1 failed, 2 usage, 10 stopped by the data gate, 11 model not blessed, 12 model failed the
+    serving check.
+    """
+    overrides = [*(set_ or []), *([f"training.strategy={strategy}"] if strategy else [])]
+    if beam_runner not in _BEAM_RUNNERS:
+        raise UsageError(f"--beam-runner: no runner {beam_runner!r}.{nearest(beam_runner, _BEAM_RUNNERS)}")
+    config = RunConfig(
+        task=task,
+        root=root,
+        data=data,
+        span=span,
+        beam_runner=beam_runner,  # type: ignore[arg-type]
+        beam_options=tuple(beam or ()),
+        overrides=tuple(overrides),
+        cache=not no_cache,
+        from_nodes=tuple(from_ or ()),
+        to_nodes=tuple(to or ()),
+    )
+    resumed_from = None
+    if resume:
+        config, resumed_from = _unfinished(config)
+    if plan:
+        _show_plan(local.plan(config), json)
+        return
+    console = Console(stderr=json, highlight=False)
+    console.print(f"Millrace: {tasks.load(config.task).question}")
+    with Progress(console) as progress:
+        record = local.run(config, progress, resumed_from)
+    summary.show(console, record)
+    if json:
+        _print_json(record)
+    raise typer.Exit(record["exit_code"])
+
+
+@app.command(name="tasks")
+def tasks_(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """Lists the tasks, each with its question."""
+    found = []
+    broken = []
+    for name in tasks.names():
+        try:
+            task = tasks.load(name)
+            found.append({"task": name, "question": task.question, "model": type(task.model).__name__})
+        except MillraceError as error:
+            broken.append(str(error))
+    _print_rows(found, json)
+    if broken:
+        raise MillraceError("\n".join(broken))
+
+
+@app.command()
+def runs(
+    task: Annotated[str | None, typer.Option(help="Of this task only.")] = None,
+    root: Annotated[str, typer.Option(help="Folder of all runs.")] = "runs",
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Lists the runs, oldest first."""
+    rows = [
+        {
+            "task": record["task"],
+            "run": record["run_id"],
+            "outcome": record["outcome"],
+            "exit": record["exit_code"],
+            "seconds": round(record["seconds"], 1),
+            "cached": sum(node["cached"] for node in record["nodes"].values()),
+            "metrics": ", ".join(f"{name} {value:.4f}" for name, value in list(record["metrics"].items())[:3]),
+            "version": (record["pushed"] or {}).get("version", ""),
+        }
+        for record in records.read_all(root, task)
+    ]
+    _print_rows(rows, json)
+
+
+@app.command()
+def doctor(
+    root: Annotated[str, typer.Option(help="Folder of all runs.")] = "runs",
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Checks versions, glibc, disk, compiler and folders; says what is missing and how to mend it."""
+    from pipeline import doctor as checks
+
+    found = checks.examine(Path(root))
+    _print_rows([{"": "✓" if c.ok else "✗", "check": c.name, "found": c.found, "next": c.fix} for c in found], json)
+    if not all(check.ok for check in found):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+app.command(name="run")(run)
+
+
+def _unfinished(asked: RunConfig) -> tuple[RunConfig, str]:
+    """The configuration of the last run of a task, where it failed, with the cache on."""
+    previous = [record for record in records.read_all(asked.root, asked.task) if record["task"] == asked.task]
+    if not previous:
+        raise UsageError(f"--resume: no run of {asked.task!r} in {asked.root}. Next: run without --resume")
+    last = previous[-1]
+    if last["outcome"] != "failed":
+        raise UsageError(
+            f"--resume: the last run, {last['run_id']}, ended: {last['outcome']}. Next: run without --resume"
+        )
+    saved = {key: tuple(value) if isinstance(value, list) else value for key, value in last["config"].items()}
+    return RunConfig(**{**saved, "root": asked.root, "cache": True}), last["run_id"]
+
+
+def _show_plan(nodes: list[tuple[str, str]], as_json: bool) -> None:
+    _print_rows([{"node": node, "plan": what} for node, what in nodes], as_json)
+
+
+def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
+    """A table, or JSON."""
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for column in rows[0] if rows else ():
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(escape(str(value)) for value in row.values()))
+    console = Console(highlight=False)
+    console.print(table if rows else "none")
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2))
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    """Runs a command line.
+
+    Returns:
+      Its exit code; an error for the user is printed without a traceback.
+    """
+    try:
+        command()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    except MillraceError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error[/] {escape(str(error))}")
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        return int(ExitCode.FAILED)
+    return 0
+
+
+def main() -> None:
+    """Entry of the `millrace` command."""
+    sys.exit(guarded(app))
+
+
+def run_main() -> int:
+    """Entry of `local_runner.py`: `millrace run` without the word."""
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    single.command()(run)
+    return guarded(single)

@@ -1,0 +1,60 @@
+"""RunConfig: what a run is told, apart from the task."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run of one task.
+
+    Attributes:
+      task: its name.
+      root: folder of all runs; this task's are in `<root>/<task>/`.
+      data: path of the rows, in place of the task's own.
+      span: the span to read where `data` has a `{SPAN}` pattern; None takes the latest.
+      beam_runner: "local" (in process) or "direct" (Beam's DirectRunner).
+      beam_options: more Beam options, `key=value`.
+      overrides: `section.field=value`, applied to the task.
+      cache: whether results of earlier runs are reused.
+      from_nodes: start here, with the earlier nodes' results of the latest run.
+      to_nodes: stop after these.
+    """
+
+    task: str
+    root: str = "runs"
+    data: str | None = None
+    span: int | None = None
+    beam_runner: Literal["local", "direct"] = "local"
+    beam_options: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    cache: bool = True
+    from_nodes: tuple[str, ...] = ()
+    to_nodes: tuple[str, ...] = ()
+
+    @property
+    def home(self) -> Path:
+        """Folder of the task's runs, artifacts, metadata and served models."""
+        return Path(self.root).absolute() / self.task
+
+    @property
+    def metadata(self) -> Path:
+        """The ML Metadata store."""
+        return self.home / "metadata.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """TFX's pipeline root."""
+        return self.home / "artifacts"
+
+    @property
+    def serving(self) -> Path:
+        """The folder that a model server watches: a subfolder a version."""
+        return self.home / "serving" / self.task
+
+    @property
+    def beam_args(self) -> list[str]:
+        """Options for Beam. FnApiRunner stays in process and never looks for a runner binary on the network."""
+        runner = {"local": "FnApiRunner", "direct": "DirectRunner"}[self.beam_runner]
+        return [f"--runner={runner}", *(f"--{option}" for option in self.beam_options)]

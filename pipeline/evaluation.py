@@ -1,0 +1,138 @@
+"""TFMA's configuration from the task, and its results read back."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+from pipeline.export import LABELS_SIGNATURE, SERVING_SIGNATURE
+from pipeline.gates import HIGHER_IS_BETTER, Gate
+from pipeline.task import Task
+
+_TFMA_CLASSES = {
+    "auc": "AUC",
+    "auc_pr": "AUCPrecisionRecall",
+    "binary_accuracy": "BinaryAccuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "binary_cross_entropy": "BinaryCrossEntropy",
+    "mae": "MeanAbsoluteError",
+    "mse": "MeanSquaredError",
+    "rmse": "RootMeanSquaredError",
+    "squared_pearson": "SquaredPearsonCorrelation",
+    "example_count": "ExampleCount",
+    "mean_label": "MeanLabel",
+    "mean_prediction": "MeanPrediction",
+    "calibration": "Calibration",
+}
+BASELINE = "baseline"
+
+
+def eval_config(task: Task) -> tfma.EvalConfig:
+    """The metrics, slices and thresholds of a task, for candidate and baseline."""
+    gates = {metric: [g for g in task.evaluation.gates if g.metric == metric] for metric in task.evaluation.metrics}
+    spec = {
+        "signature_name": SERVING_SIGNATURE,
+        "preprocessing_function_names": [LABELS_SIGNATURE],
+        "label_key": task.label.transformed,
+    }
+    return tfma.EvalConfig(
+        model_specs=[tfma.ModelSpec(**spec), tfma.ModelSpec(name=BASELINE, is_baseline=True, **spec)],
+        slicing_specs=[
+            tfma.SlicingSpec(),
+            *(tfma.SlicingSpec(feature_keys=list(cross)) for cross in task.evaluation.crosses),
+        ],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(
+                        class_name=_TFMA_CLASSES[metric],
+                        config=f'"name": "{metric}"',
+                        threshold=_threshold(metric, rules) if rules else None,
+                    )
+                    for metric, rules in gates.items()
+                ]
+            )
+        ],
+    )
+
+
+def _threshold(metric: str, gates: list[Gate]) -> tfma.MetricThreshold:
+    """TFMA's threshold for all gates on a metric: the tightest of each bound."""
+    lower = [gate.at_least for gate in gates if gate.at_least is not None]
+    upper = [gate.at_most for gate in gates if gate.at_most is not None]
+    margin = [gate.no_worse_by for gate in gates if gate.no_worse_by is not None]
+    threshold = tfma.MetricThreshold()
+    if lower:
+        threshold.value_threshold.lower_bound.value = max(lower)
+    if upper:
+        threshold.value_threshold.upper_bound.value = min(upper)
+    if margin:
+        higher = HIGHER_IS_BETTER[metric]
+        threshold.change_threshold.direction = (
+            tfma.MetricDirection.HIGHER_IS_BETTER if higher else tfma.MetricDirection.LOWER_IS_BETTER
+        )
+        # TFMA compares candidate - baseline strictly; the last term lets an equal model pass with a margin of 0.
+        threshold.change_threshold.absolute.value = (-1 if higher else 1) * (min(margin) + 1e-10)
+    return threshold
+
+
+def metrics(evaluation: str, model_name: str | None = None) -> dict[str, dict[str, float]]:
+    """Metrics by slice, as TFMA wrote them.
+
+    Args:
+      evaluation: the URI of a ModelEvaluation artifact.
+      model_name: BASELINE, or None for the candidate.
+
+    Returns:
+      `{"overall": {"auc": 0.94, …}, "trip_start_hour=7": {…}}`; empty where that model was not evaluated.
+    """
+    try:
+        result = tfma.load_eval_result(evaluation, model_name=model_name)
+    except (ValueError, OSError):
+        if model_name is None:
+            raise
+        return {}
+    return {_slice_name(key): dict(_values(value[""][""])) for key, value in result.slicing_metrics} if result else {}
+
+
+def _slice_name(key: Iterable[tuple[str, Any]]) -> str:
+    return ", ".join(f"{column}={value}" for column, value in key) or "overall"
+
+
+def _values(metrics_by_name: dict[str, Any]) -> Iterable[tuple[str, float]]:
+    for name, value in metrics_by_name.items():
+        number = value.get("doubleValue")
+        if number is not None and not math.isnan(float(number)):
+            yield name, float(number)
+
+
+def verdicts(task: Task, candidate: dict[str, float], baseline: dict[str, float]) -> list[dict[str, Any]]:
+    """Each gate with its verdict and a sentence, from the overall metrics.
+
+    Returns:
+      `{"name", "passed", "reason"}` for each gate, as in run.json.
+    """
+    return [_verdict(gate, candidate.get(gate.metric), baseline.get(gate.metric)) for gate in task.evaluation.gates]
+
+
+def _verdict(gate: Gate, value: float | None, base: float | None) -> dict[str, Any]:
+    if value is None:
+        return {"name": str(gate), "passed": False, "reason": f"{gate.metric} could not be computed"}
+    failed = []
+    if gate.at_least is not None and value < gate.at_least:
+        failed.append(f"below {gate.at_least:g}")
+    if gate.at_most is not None and value > gate.at_most:
+        failed.append(f"above {gate.at_most:g}")
+    reason = f"{gate.metric} {value:.4f}"
+    if gate.no_worse_by is not None:
+        if base is None:
+            reason += ", no baseline to compare with"
+        else:
+            worse = (base - value) if HIGHER_IS_BETTER[gate.metric] else (value - base)
+            reason += f", baseline {base:.4f}"
+            if worse > gate.no_worse_by + 1e-10:
+                failed.append(f"worse than the baseline by {worse:.4f}, more than {gate.no_worse_by:g}")
+    reason += f": {' and '.join(failed)}" if failed else ""
+    return {"name": str(gate), "passed": not failed, "reason": reason}

@@ -1,0 +1,165 @@
+"""The exported model: three signatures on the transform graph and the trained model, and the proof that they work.
+
+- `serving_default`: serialised tf.Examples -> the model's output.
+- `columns`: one input a raw column, shape [rows]; for JSON clients. A missing float is NaN, a missing string "", a
+  missing integer `features.INT_MISSING`.
+- `labels`: serialised tf.Examples with a label -> the transformed label; only the evaluator uses it.
+
+`tf.saved_model.save(keras3_model, signatures=…)` writes a model that TensorFlow loads and TF Serving then fails on with
+"Could not find variable". `keras.export.ExportArchive` does not, and `verify` proves it for each export by TF Serving's
+own path, a TF1 session on the loaded graph.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from pipeline.errors import ExportError
+from pipeline.features import INT_MISSING, Feature
+from pipeline.labels import Label
+
+SERVING_SIGNATURE = "serving_default"
+COLUMNS_SIGNATURE = "columns"
+LABELS_SIGNATURE = "labels"
+TOLERANCE = 1e-5
+_EMPTY: dict[tf.DType, Any] = {tf.float32: float("nan"), tf.int64: INT_MISSING, tf.string: ""}
+
+
+def export(
+    model: keras.Model,
+    transform: tft.TFTransformOutput,
+    features: Sequence[Feature],
+    label: Label,
+    path: str,
+) -> None:
+    """Writes the SavedModel.
+
+    Args:
+      model: transformed name -> tensor [rows, 1], to tensor [rows, 1].
+      transform: what the Transform component wrote.
+      features: the task's features.
+      label: the task's label.
+      path: folder to write to.
+    """
+    raw_spec = transform.raw_feature_spec()
+    serving_spec = {feature.name: raw_spec[feature.name] for feature in features}
+    label_spec = {column: raw_spec[column] for column in label.columns}
+    serving_layer = transform.transform_features_layer()
+    label_layer = transform.transform_features_layer()
+    names = [feature.transformed for feature in features]
+
+    def predict(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        transformed = serving_layer(dict(raw))
+        return {label.output: tf.squeeze(model({name: transformed[name] for name in names}, training=False), 1)}
+
+    def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return predict(tf.io.parse_example(examples, serving_spec))
+
+    def serve_columns(columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return predict({name: _as_raw(value, serving_spec[name]) for name, value in columns.items()})
+
+    def transform_labels(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {label.transformed: label_layer(tf.io.parse_example(examples, label_spec))[label.transformed]}
+
+    examples = tf.TensorSpec([None], tf.string, name="examples")
+    columns = {name: tf.TensorSpec([None], spec.dtype, name=name) for name, spec in serving_spec.items()}
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive._tf_trackable.transform_layers = [serving_layer, label_layer]
+    archive.add_endpoint(SERVING_SIGNATURE, serve_examples, [examples])
+    archive.add_endpoint(COLUMNS_SIGNATURE, serve_columns, [columns])
+    archive.add_endpoint(LABELS_SIGNATURE, transform_labels, [examples])
+    archive.write_out(path, verbose=False)
+
+
+def _as_raw(values: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
+    """A dense column of shape [rows] as the raw feature spec has it, without the values that stand for missing ones."""
+    if not isinstance(spec, tf.io.VarLenFeature):
+        return tf.reshape(values, [-1, *spec.shape])
+    empty = _EMPTY[spec.dtype]
+    present = tf.math.is_finite(values) if spec.dtype == tf.float32 else tf.not_equal(values, empty)
+    rows = tf.where(present)
+    indices = tf.concat([rows, tf.zeros_like(rows)], 1)
+    return tf.SparseTensor(indices, tf.boolean_mask(values, present), [tf.shape(values, tf.int64)[0], 1])
+
+
+def verify(
+    path: str,
+    examples: Sequence[bytes],
+    expected: np.ndarray,
+    features: Sequence[Feature],
+    label: Label,
+) -> None:
+    """Loads the export as TF Serving does and runs it on real rows.
+
+    Args:
+      path: the SavedModel.
+      examples: serialised raw tf.Examples, with the label.
+      expected: the trained model's answers on the same rows in the same order, shape [rows].
+      features: the task's features.
+      label: the task's label.
+
+    Raises:
+      ExportError: a signature is missing, fails, or answers otherwise by more than TOLERANCE.
+    """
+    rows = [tf.train.Example.FromString(example).features.feature for example in examples]
+    run = _session(path)
+    for signature, inputs in (
+        (SERVING_SIGNATURE, lambda keys: {"examples": list(examples)}),
+        (COLUMNS_SIGNATURE, lambda keys: {name: _column(rows, name, dtype) for name, dtype in keys.items()}),
+    ):
+        received = run(signature, inputs)[label.output].reshape(-1)
+        if received.shape != expected.shape or not np.allclose(received, expected, rtol=0, atol=TOLERANCE):
+            worst = int(np.argmax(np.abs(received - expected))) if received.shape == expected.shape else 0
+            raise ExportError(
+                f"export: signature {signature!r} does not answer as the trained model. "
+                f"Expected row {worst}: {expected[worst]:.6f}. Received: {received[worst]:.6f} "
+                f"(features {', '.join(feature.name for feature in features)}). The model was not released."
+            )
+    targets = run(LABELS_SIGNATURE, lambda keys: {"examples": list(examples)})[label.transformed]
+    if targets.shape[0] != len(examples):
+        raise ExportError(f"export: {LABELS_SIGNATURE!r}: expected {len(examples)} labels. Received: {targets.shape[0]}")
+
+
+def _session(path: str) -> Callable[[str, Callable[[dict[str, tf.DType]], dict[str, Any]]], dict[str, np.ndarray]]:
+    """A function that runs a signature of the SavedModel in a TF1 session, TF Serving's path.
+
+    Raises:
+      ExportError: the model does not load, has no such signature, or fails on the request.
+    """
+    graph = tf.Graph()
+    session = tf.compat.v1.Session(graph=graph)
+    try:
+        with graph.as_default():
+            signatures = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
+    except (tf.errors.OpError, OSError, ValueError) as error:
+        raise ExportError(f"export: {Path(path).name} does not load in a session: {error}") from error
+
+    def run(
+        signature: str, inputs: Callable[[dict[str, tf.DType]], dict[str, Any]]
+    ) -> dict[str, np.ndarray]:
+        if signature not in signatures:
+            raise ExportError(f"export: no signature {signature!r}. Received: {', '.join(sorted(signatures))}")
+        spec = signatures[signature]
+        types = {name: tf.as_dtype(info.dtype) for name, info in spec.inputs.items()}
+        feed = {spec.inputs[name].name: value for name, value in inputs(types).items()}
+        try:
+            answer: dict[str, np.ndarray] = session.run({k: info.name for k, info in spec.outputs.items()}, feed)
+        except tf.errors.OpError as error:
+            raise ExportError(f"export: signature {signature!r} fails in a session: {error.message}") from error
+        return answer
+
+    return run
+
+
+def _column(rows: Sequence[Any], name: str, dtype: tf.DType) -> np.ndarray:
+    """A raw column of parsed tf.Examples as a JSON client would send it, shape [rows]."""
+    kind = {tf.float32: "float_list", tf.int64: "int64_list", tf.string: "bytes_list"}[dtype]
+    values = [getattr(row[name], kind).value if name in row else () for row in rows]
+    filled = [value[0] if value else _EMPTY[dtype] for value in values]
+    return np.array(filled, dtype=object if dtype == tf.string else dtype.as_numpy_dtype)

@@ -1,0 +1,82 @@
+"""`--set section.field=value`: a task with some of its settings replaced.
+
+The first part names a section of the task (`training`, `model`, `evaluation`, `split`, `label`) or `features`, followed
+by the feature's column; the rest walks into nested settings: `training.optimizer.learning_rate=0.01`,
+`features.trip_miles.clip=[0,50]`. Values are JSON, or plain text where JSON does not parse. The new objects validate
+themselves as those in the file do.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.errors import TaskError, UsageError, nearest
+from pipeline.task import Task
+
+_SECTIONS = ("training", "model", "evaluation", "split", "label", "features")
+
+
+def apply(task: Task, overrides: Sequence[str]) -> Task:
+    """The task with each override applied, in order.
+
+    Raises:
+      UsageError: not of the form `section.field=value`, an unknown field (the nearest is offered), or a value of
+        another type or out of range.
+    """
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        parts = path.split(".")
+        if not equals or len(parts) < 2:
+            raise UsageError(f"--set {override}: expected section.field=value, e.g. training.steps=500")
+        if parts[0] not in _SECTIONS:
+            raise UsageError(f"--set {override}: no section {parts[0]!r}.{nearest(parts[0], _SECTIONS)}")
+        try:
+            task = _replace(task, parts, _value(text), override)
+        except TaskError as error:
+            raise UsageError(f"--set {override}: {error}") from error
+    return task
+
+
+def section_of(override: str) -> str:
+    """The section that an override changes."""
+    return override.partition(".")[0]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _replace(owner: Any, path: Sequence[str], value: Any, override: str) -> Any:
+    """`owner` with the field at `path` replaced; tuples of features are walked by name."""
+    head, rest = path[0], path[1:]
+    if isinstance(owner, tuple):
+        index = {feature.name: position for position, feature in enumerate(owner)}
+        if head not in index or not rest:
+            raise UsageError(f"--set {override}: expected features.<name>.<field>; no such feature.{nearest(head, index)}")
+        changed = _replace(owner[index[head]], rest, value, override)
+        return (*owner[: index[head]], changed, *owner[index[head] + 1 :])
+    if not dataclasses.is_dataclass(owner):
+        raise UsageError(f"--set {override}: {owner!r} has no field {head!r}")
+    fields = {field.name: field for field in dataclasses.fields(owner)}
+    if head not in fields:
+        raise UsageError(f"--set {override}: {type(owner).__name__} has no field {head!r}.{nearest(head, fields)}")
+    if rest:
+        return dataclasses.replace(owner, **{head: _replace(getattr(owner, head), rest, value, override)})  # type: ignore[type-var]
+    try:
+        checked = TypeAdapter(fields[head].type).validate_python(value)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise UsageError(
+            f"--set {override}: {head}: {detail['msg'].lower()}. Expected {_spelled(fields[head].type)}. Received: {value!r}"
+        ) from error
+    return dataclasses.replace(owner, **{head: checked})  # type: ignore[type-var]
+
+
+def _spelled(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

@@ -1,0 +1,1 @@
+"""Running the graph: `local` on this machine."""

@@ -1,0 +1,259 @@
+"""What the child processes do with TFX's graph: compile it, launch a node of it, plan it, read its results.
+
+TFX's LocalDagRunner reports success on some failures (an unmet input, an ambiguous one) and runs nodes one by one. This
+module drives TFX's own Launcher, one node a call, and checks in ML Metadata what became of the execution.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from google.protobuf import message
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
+from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import (
+    base_executor_operator,
+    data_types,
+    launcher,
+    partial_run_utils,
+    runtime_parameter_utils,
+)
+from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
+
+from pipeline import schema, tasks
+from pipeline.config import RunConfig
+from pipeline.dag import build_pipeline
+from pipeline.errors import MillraceError, UsageError, nearest
+from pipeline.runners.nodes import Graph, Node
+
+State = Literal["done", "cached", "skipped"]
+_Execution = metadata_store_pb2.Execution
+_RUNNING = (_Execution.RUNNING, _Execution.NEW)
+
+
+class LockedMetadata(metadata.Metadata):  # type: ignore[misc]
+    """ML Metadata used by one process at a time: SQLite refuses a second writer, so a file lock makes it wait."""
+
+    def __init__(self, config: metadata_store_pb2.ConnectionConfig) -> None:
+        super().__init__(config)
+        self._lock = config.sqlite.filename_uri + ".lock"
+        self._stack: list[contextlib.ExitStack] = []
+
+    def __enter__(self) -> "LockedMetadata":
+        stack = contextlib.ExitStack()
+        if not self._stack:
+            stack.enter_context(_flock(self._lock))
+        try:
+            super().__enter__()
+        except BaseException:
+            stack.close()
+            raise
+        self._stack.append(stack)
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        super().__exit__(*exc_info)
+        self._stack.pop().close()
+
+
+@contextlib.contextmanager
+def _flock(path: str) -> Iterator[None]:
+    stream = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(stream)
+
+
+def compile_graph(config: RunConfig, run_id: str) -> Graph:
+    """Builds and compiles the pipeline, ready to run: leftovers of dead runs are cleared away first.
+
+    Raises:
+      UsageError: `--from` or `--to` names no node, or there is no earlier run to start from.
+      TaskError: the task does not fit its schema.
+    """
+    ir = _compile(config, run_id)
+    clear_dead_executions(config)
+    if ir.runtime_spec.HasField("snapshot_settings"):
+        with LockedMetadata(_connection(ir)) as store:
+            try:
+                partial_run_utils.snapshot(store, ir)
+            except (LookupError, ValueError) as error:
+                raise UsageError(f"--from/--to: no earlier run of {config.task!r} has what this one needs: {error}") from error
+    return Graph(ir.SerializeToString(), tuple(_nodes(ir)))
+
+
+def _compile(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
+    from tfx.dsl.compiler import compiler
+
+    task = tasks.load(config.task, config.overrides)
+    curated = schema.path_of(task.name)
+    if curated:
+        schema.check(task, schema.read(curated))
+    config.home.mkdir(parents=True, exist_ok=True)
+    ir = compiler.Compiler().compile(build_pipeline(task, config))
+    runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": run_id})
+    if config.from_nodes or config.to_nodes:
+        known = [node.pipeline_node.node_info.id for node in ir.nodes]
+        for name in (*config.from_nodes, *config.to_nodes):
+            if name not in known:
+                raise UsageError(f"--from/--to: no node {name!r}.{nearest(name, known)}")
+        partial_run_utils.mark_pipeline(
+            ir, from_nodes=config.from_nodes or None, to_nodes=config.to_nodes or None
+        )
+    return ir
+
+
+def _nodes(ir: pipeline_pb2.Pipeline) -> Iterator[Node]:
+    for node in ir.nodes:
+        inner = node.pipeline_node
+        yield Node(
+            inner.node_info.id, tuple(inner.upstream_nodes), bool(inner.execution_options.HasField("skip"))
+        )
+
+
+def _connection(ir: pipeline_pb2.Pipeline) -> metadata_store_pb2.ConnectionConfig:
+    config = runner_utils.extract_local_deployment_config(ir).metadata_connection_config
+    return getattr(config, config.WhichOneof("connection_config"))
+
+
+def _launcher(
+    ir: pipeline_pb2.Pipeline, node_id: str, store: metadata.Metadata, **operators: Any
+) -> launcher.Launcher:
+    deployment = runner_utils.extract_local_deployment_config(ir)
+    node = next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id)
+    return launcher.Launcher(
+        pipeline_node=node,
+        mlmd_connection=store,
+        pipeline_info=ir.pipeline_info,
+        pipeline_runtime_spec=ir.runtime_spec,
+        executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+        custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+        **operators,
+    )
+
+
+def launch(graph: bytes, node_id: str) -> State:
+    """Runs one node, or takes its result from the cache.
+
+    Returns:
+      "done" or "cached".
+
+    Raises:
+      MillraceError: TFX ended the execution without running it to completion.
+      Exception: whatever the node's executor raised.
+    """
+    ir = pipeline_pb2.Pipeline.FromString(graph)
+    store = LockedMetadata(_connection(ir))
+    info = _launcher(ir, node_id, store).launch()
+    return _outcome(store, info, node_id)
+
+
+def _outcome(store: metadata.Metadata, info: data_types.ExecutionInfo | None, node_id: str) -> State:
+    """What ML Metadata says of an execution: TFX's launcher does not raise on inputs that do not resolve."""
+    if info is None or not info.execution_id:
+        raise MillraceError(f"{node_id}: its inputs are not there: TFX skipped it. Next: run without --from")
+    with store:
+        (execution,) = store.store.get_executions_by_id([info.execution_id])
+    state = execution.last_known_state
+    if state == _Execution.CACHED:
+        return "cached" if info.output_dict or info.exec_properties else "done"
+    if state == _Execution.COMPLETE:
+        return "done"
+    reason = execution.custom_properties["__execution_result__"].string_value if execution.custom_properties else ""
+    raise MillraceError(f"{node_id}: its inputs could not be resolved: {reason[:400] or _Execution.State.Name(state)}")
+
+
+class _WouldRun(Exception):
+    """Raised in place of running a node while planning."""
+
+
+class _PlanOperator(base_executor_operator.BaseExecutorOperator):  # type: ignore[misc]
+    """Stands in for every executor while planning."""
+
+    SUPPORTED_EXECUTOR_SPEC_TYPE = [  # noqa: RUF012
+        executable_spec_pb2.PythonClassExecutableSpec,
+        executable_spec_pb2.BeamExecutableSpec,
+    ]
+    SUPPORTED_PLATFORM_CONFIG_TYPE: list[type[message.Message]] = []  # noqa: RUF012
+
+    def run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
+        raise _WouldRun
+
+
+def plan(config: RunConfig) -> list[tuple[str, str]]:
+    """What a run would do: for each node "run", "cached" or "skip".
+
+    TFX's own launcher is driven on a copy of the metadata store, with executors that refuse to run; the run's folder is
+    left as it is.
+    """
+    with tempfile.TemporaryDirectory(prefix="millrace-plan-") as folder:
+        ir = _compile(config, "plan")
+        copy = Path(folder) / "metadata.db"
+        original = _connection(ir).sqlite.filename_uri
+        if Path(original).exists():
+            with _flock(original + ".lock"), sqlite3.connect(original) as source, sqlite3.connect(copy) as target:
+                source.backup(target)
+        ir.runtime_spec.pipeline_root.field_value.string_value = str(Path(folder) / "artifacts")
+        connection = metadata_store_pb2.ConnectionConfig()
+        connection.sqlite.filename_uri = str(copy)
+        connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+        store = LockedMetadata(connection)
+        if ir.runtime_spec.HasField("snapshot_settings"):
+            with store:
+                partial_run_utils.snapshot(store, ir)
+        return list(_planned(ir, store))
+
+
+def _planned(ir: pipeline_pb2.Pipeline, store: metadata.Metadata) -> Iterator[tuple[str, str]]:
+    operators = {spec: _PlanOperator for spec in _PlanOperator.SUPPORTED_EXECUTOR_SPEC_TYPE}
+    would_run: set[str] = set()
+    for node in _nodes(ir):
+        if node.skipped:
+            yield node.id, "skip"
+            continue
+        if would_run.isdisjoint(node.upstream):
+            try:
+                _launcher(ir, node.id, store, custom_executor_operators=operators).launch()
+                yield node.id, "cached"
+                continue
+            except _WouldRun:
+                pass
+        would_run.add(node.id)
+        yield node.id, "run"
+
+
+def clear_dead_executions(config: RunConfig) -> list[str]:
+    """Cancels executions that a dead run left open, and removes what they half wrote.
+
+    Called while the task's root is locked, so that no live run can own them.
+
+    Returns:
+      Names of the nodes concerned.
+    """
+    if not config.metadata.exists():
+        return []
+    connection = metadata.sqlite_metadata_connection_config(str(config.metadata))
+    cleared = []
+    with LockedMetadata(connection) as handle:
+        store = handle.store
+        types = {kind.id: kind.name for kind in store.get_execution_types()}
+        dead = [execution for execution in store.get_executions() if execution.last_known_state in _RUNNING]
+        for execution in dead:
+            for output in config.artifacts.glob(f"*/*/{execution.id}"):
+                shutil.rmtree(output)
+            for working in config.artifacts.glob(f"*/.system/*/{execution.id}"):
+                shutil.rmtree(working)
+            execution.last_known_state = _Execution.CANCELED
+            cleared.append(types[execution.type_id])
+        if dead:
+            store.put_executions(dead)
+    return cleared

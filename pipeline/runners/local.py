@@ -1,0 +1,275 @@
+"""Runs the pipeline on this machine: independent branches side by side, a process for each node, nothing silent."""
+
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline import schema, tasks
+from pipeline.config import RunConfig
+from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError
+from pipeline.runners import processes, records
+from pipeline.runners.nodes import NodeState
+from pipeline.task import Task
+
+_TICK = 0.2
+_READY = ("done", "cached", "skipped")
+_LOST = ("failed", "blocked", "stopped", "not_run")
+
+
+class Watcher(Protocol):
+    """Shows a run while it goes on."""
+
+    def phase(self, text: str) -> None:
+        """A step before the first node."""
+
+    def nodes(self, states: list[NodeState]) -> None:
+        """The states, whenever they may have changed."""
+
+
+def preflight(config: RunConfig) -> Task:
+    """Checks what can be checked in a second: the task, its schema, the data's headers.
+
+    Raises:
+      UsageError: a flag, a setting or a path is wrong.
+      DataBlocked: the data's header or size can't do.
+    """
+    task = tasks.load(config.task, config.overrides)
+    curated = schema.path_of(task.name)
+    if curated:
+        schema.check(task, schema.read(curated))
+    task.source.at(config.data).check(task.columns)
+    return task
+
+
+def run(config: RunConfig, watcher: Watcher, resumed_from: str | None = None) -> dict[str, Any]:
+    """Runs the pipeline.
+
+    Args:
+      config: what to run.
+      watcher: is shown the progress.
+      resumed_from: id of the run that this one continues.
+
+    Returns:
+      The record, as written to run.json.
+
+    Raises:
+      UsageError: nothing was started, nothing written.
+    """
+    started = time.monotonic()
+    try:
+        task = preflight(config)
+        blocked = None
+    except DataBlocked as error:
+        task, blocked = tasks.load(config.task, config.overrides), error
+    folder = records.new_run(config)
+    if not blocked:
+        processes.warm_up(folder / "logs" / "millrace.log")
+    record = _new_record(config, task, folder, resumed_from)
+    execution = GraphRun(config, folder, watcher)
+    try:
+        records.write(folder, record)
+        if blocked:
+            raise blocked
+        with records.locked(config):
+            record.update(execution.run())
+        code, outcome, reason = _judge(config, execution.states, record)
+    except UsageError:
+        shutil.rmtree(folder)
+        raise
+    except MillraceError as error:
+        code, outcome, reason = error.exit_code, records.OUTCOMES.get(error.exit_code, "failed"), str(error)
+    except KeyboardInterrupt:
+        code, outcome = ExitCode.FAILED, "failed"
+        reason = "interrupted. Next: the same command with --resume continues it"
+    except OSError as error:
+        code, outcome, reason = ExitCode.FAILED, "failed", processes.explain(error)
+    record.update(
+        outcome=outcome,
+        exit_code=int(code),
+        reason=reason,
+        seconds=round(time.monotonic() - started, 3),
+        nodes={state.id: state.record() for state in execution.states},
+    )
+    try:
+        records.write(folder, record)
+    except OSError as error:
+        raise records.unwritable(config, error) from error
+    return record
+
+
+def plan(config: RunConfig) -> list[tuple[str, str]]:
+    """What `run` would do: for each node "run", "cached" or "skip". Writes nothing to the root.
+
+    Raises:
+      MillraceError: see `preflight`, and `--from` or `--to` that name no node.
+    """
+    preflight(config)
+    with tempfile.TemporaryDirectory(prefix="millrace-") as folder:
+        log = Path(folder) / "plan.log"
+        processes.warm_up(log)
+        nodes: list[tuple[str, str]] = processes.call(_plan, config, log=log)
+    return nodes
+
+
+class GraphRun:
+    """One pass over the graph: launches each node when all that it waits for has ended well."""
+
+    def __init__(self, config: RunConfig, folder: Path, watcher: Watcher) -> None:
+        """See `run`; `folder` is the run's."""
+        self._config = config
+        self._folder = folder
+        self._watcher = watcher
+        self._states: dict[str, NodeState] = {}
+        self._jobs: dict[str, tuple[processes.Job, float]] = {}
+
+    @property
+    def states(self) -> list[NodeState]:
+        """The nodes in topological order; empty before the graph is compiled."""
+        return list(self._states.values())
+
+    def run(self) -> dict[str, Any]:
+        """Runs to the end, or as far as it goes.
+
+        Returns:
+          The results that the artifacts hold; see `results.collect`.
+
+        Raises:
+          MillraceError: a node failed, or the data gate stopped the run; what did not depend on it has run.
+        """
+        try:
+            self._watcher.phase("starting TFX")
+            graph = self._call(_compile, self._config, self._folder.name)
+            self._states = {node.id: NodeState(node.id, "skipped" if node.skipped else "waiting") for node in graph.nodes}
+            upstream = {node.id: node.upstream for node in graph.nodes}
+            while self._start_ready(graph.ir, upstream) or self._jobs:
+                self._collect_ended()
+        except BaseException:
+            self._stop_all()
+            raise
+        finally:
+            self._watcher.nodes(self.states)
+        self._raise_failure()
+        self._watcher.phase("reading the results")
+        found: dict[str, Any] = self._call(_collect, self._config, self._folder.name)
+        return found
+
+    def _call(self, function: Any, *args: Any) -> Any:
+        return processes.call(function, *args, log=self._folder / "logs" / "millrace.log")
+
+    def _start_ready(self, ir: bytes, upstream: dict[str, tuple[str, ...]]) -> bool:
+        """Starts what can start; skips what never will. Returns whether any node changed."""
+        changed = False
+        for node, state in self._states.items():
+            if state.state != "waiting":
+                continue
+            before = [self._states[name] for name in upstream[node] if name in self._states]
+            if any(other.state in _LOST for other in before):
+                self._states[node] = replace(state, state="not_run")
+                changed = True
+            elif len(self._jobs) < _width() and all(other.state in _READY for other in before):
+                log = self._folder / "logs" / f"{node}.log"
+                self._jobs[node] = (processes.Job(_launch, ir, node, log=log), time.monotonic())
+                self._states[node] = replace(state, state="running")
+                changed = True
+        return changed
+
+    def _collect_ended(self) -> None:
+        """Waits a moment for nodes to end, and notes how."""
+        ended = processes.first_ended([job for job, _ in self._jobs.values()], _TICK)
+        for node, (job, began) in list(self._jobs.items()):
+            seconds = time.monotonic() - began
+            state = replace(self._states[node], seconds=seconds)
+            if job in ended:
+                del self._jobs[node]
+                result = job.result()
+                blocked = result.error is not None and result.exit_code == ExitCode.DATA_BLOCKED
+                outcome = "blocked" if blocked else "failed" if result.error is not None else result.value
+                state = replace(state, state=outcome, peak_mb=result.peak_mb, error=result.error)
+            self._states[node] = state
+            if state.state == "blocked":
+                self._stop_all()
+        self._watcher.nodes(self.states)
+
+    def _stop_all(self) -> None:
+        for node, (job, began) in self._jobs.items():
+            job.stop()
+            self._states[node] = replace(self._states[node], state="stopped", seconds=time.monotonic() - began)
+        self._jobs = {}
+
+    def _raise_failure(self) -> None:
+        """Raises for the first blocked node, or else for the first failed one."""
+        for wanted, error_class in (("blocked", DataBlocked), ("failed", MillraceError)):
+            for state in self.states:
+                if state.state == wanted:
+                    log = self._folder / "logs" / f"{state.id}.log"
+                    text = str(state.error)
+                    raise error_class(text if wanted == "blocked" else f"{state.id} failed: {text}\nIts log: {log}")
+
+
+def _width() -> int:
+    """Nodes at the same time: one a core, two at the most, since each also uses threads."""
+    return min(2, len(os.sched_getaffinity(0)))
+
+
+# The functions below run in child processes, where TFX is imported.
+
+
+def _compile(config: RunConfig, run_id: str) -> Any:
+    from pipeline.runners import graph
+
+    return graph.compile_graph(config, run_id)
+
+
+def _launch(ir: bytes, node: str) -> Any:
+    from pipeline.runners import graph
+
+    return graph.launch(ir, node)
+
+
+def _plan(config: RunConfig) -> Any:
+    from pipeline.runners import graph
+
+    return graph.plan(config)
+
+
+def _collect(config: RunConfig, run_id: str) -> Any:
+    from pipeline.runners import results
+
+    return results.collect(config, run_id)
+
+
+def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str | None) -> dict[str, Any]:
+    """The record of a run that has not ended; it stays so where the run is killed."""
+    return {
+        "run_id": folder.name,
+        "task": task.name,
+        "outcome": "failed",
+        "exit_code": int(ExitCode.FAILED),
+        "reason": "the run was killed before it ended. Next: the same command with --resume continues it",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": 0.0,
+        "nodes": {},
+        "metrics": {},
+        "gates": [],
+        "pushed": None,
+        "report": None,
+        "config": asdict(config),
+        "resumed_from": resumed_from,
+    }
+
+
+def _judge(config: RunConfig, states: list[NodeState], record: dict[str, Any]) -> tuple[ExitCode, str, str | None]:
+    """Exit code, outcome and reason of a run in which every node that ran ended well."""
+    if record["blessed"] is False:
+        failed = [gate["reason"] for gate in record["gates"] if not gate["passed"]]
+        return ExitCode.NOT_BLESSED, "not_blessed", "; ".join(failed) or "TFMA did not bless the model"
+    if record["pushed"]:
+        return ExitCode.PUSHED, "pushed", None
+    if config.to_nodes or config.from_nodes:
+        return ExitCode.PUSHED, "partial", f"ended before the push, as --to {' '.join(config.to_nodes)} asks"
+    raise MillraceError("every node ended well, but no model was pushed; this is a defect of Millrace")

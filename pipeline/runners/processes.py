@@ -1,0 +1,200 @@
+"""Functions run in child processes that have TFX imported already.
+
+A fork server imports TFX and TensorFlow once, while the launching process stays light; each job is a fork of it. So
+every node of the graph has its own process: its whole output, native libraries included, goes to its own log, its peak
+memory is known, a crash is a failed node and not a dead run, and branches run side by side.
+"""
+
+import faulthandler
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ExitCode, MillraceError
+
+_PRELOAD = (
+    "tfx.v1",
+    "tfx.orchestration.portable.launcher",
+    "tensorflow_data_validation",
+    "tensorflow_model_analysis",
+    "tensorflow_transform.beam",
+    "keras",
+    "grimp",
+)
+_NO_SPACE = ("No space left on device", "database or disk is full", "File too large")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job sent back.
+
+    Attributes:
+      value: the function's value, or None.
+      error: the message for the user, or None where it went well.
+      exit_code: what the error means for the run.
+      peak_mb: peak resident memory of the job's process, in MiB.
+    """
+
+    value: Any
+    error: str | None
+    exit_code: ExitCode
+    peak_mb: int
+
+
+def warm_up(log: Path) -> None:
+    """Starts the fork server; returns at once, the imports go on in it.
+
+    Args:
+      log: file for what the imports print.
+    """
+    # The server is started by `python -c`, which would put the working directory before the libraries.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOAD))
+    screen = os.dup(2)
+    try:
+        _redirect(log, 2)
+        forkserver.ensure_running()
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        del os.environ["PYTHONSAFEPATH"]
+
+
+def _redirect(log: Path, *descriptors: int) -> None:
+    """Appends what is written to these file descriptors to a file."""
+    stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for descriptor in descriptors:
+        os.dup2(stream, descriptor)
+    os.close(stream)
+
+
+class Job:
+    """A function running in a child process."""
+
+    def __init__(self, function: Callable[..., Any], *args: Any, log: Path) -> None:
+        """Starts it.
+
+        Args:
+          function: importable by name; its value must pickle.
+          *args: given to it.
+          log: file that its output is appended to.
+        """
+        context = multiprocessing.get_context("forkserver")
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process: ForkServerProcess = context.Process(target=_main, args=(sender, function, args, str(log)))
+        self._process.start()
+        sender.close()
+
+    @property
+    def sentinel(self) -> int:
+        """Ready when the process has ended; for `wait`."""
+        return self._process.sentinel
+
+    def result(self) -> Result:
+        """Waits for the end.
+
+        Returns:
+          The result; a process that died without one gives an error that names the signal.
+        """
+        try:
+            result: Result = self._receiver.recv()
+        except EOFError:
+            result = Result(None, None, ExitCode.FAILED, 0)
+        self._process.join()
+        code = self._process.exitcode or 0
+        if result.value is None and result.error is None and code != 0:
+            return Result(None, _death(code), ExitCode.FAILED, 0)
+        return result
+
+    def stop(self) -> None:
+        """Ends it: SIGTERM, and SIGKILL after five seconds."""
+        self._process.terminate()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+def call(function: Callable[..., Any], *args: Any, log: Path) -> Any:
+    """Runs one job and waits for its value.
+
+    Raises:
+      MillraceError: with the job's message and exit code.
+    """
+    job = Job(function, *args, log=log)
+    try:
+        result = job.result()
+    except BaseException:
+        job.stop()
+        raise
+    if result.error is not None:
+        error = MillraceError(result.error)
+        error.exit_code = result.exit_code
+        raise error
+    return result.value
+
+
+def first_ended(jobs: list[Job], timeout: float | None) -> list[Job]:
+    """The jobs that have ended, after waiting for one at the most `timeout` seconds."""
+    ready = set(wait([job.sentinel for job in jobs], timeout))
+    return [job for job in jobs if job.sentinel in ready]
+
+
+def _main(sender: Connection, function: Callable[..., Any], args: tuple[Any, ...], log: str) -> None:
+    """The child: output to the log, the function's result to the pipe."""
+    _redirect(Path(log), 1, 2)
+    os.environ.pop("PYTHONSAFEPATH", None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.enable()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        value, error, code = function(*args), None, ExitCode.PUSHED
+    except MillraceError as caught:
+        traceback.print_exc()
+        value, error, code = None, str(caught), caught.exit_code
+    except BaseException as caught:
+        traceback.print_exc()
+        value, error, code = None, explain(caught), ExitCode.FAILED
+    sys.stdout.flush()
+    sys.stderr.flush()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    sender.send(Result(value, error, code, peak))
+    sender.close()
+    # Beam and gRPC leave threads behind that would hold the process for seconds.
+    os._exit(0 if error is None else 1)
+
+
+def _die_with_parent() -> None:
+    """Ends this process when the launching one is gone: a killed run leaves nothing that goes on writing."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def explain(error: BaseException) -> str:
+    """An exception that is not ours, as one line for the user."""
+    text = next((line for line in str(error).splitlines() if line.strip()), "")
+    if any(phrase in str(error) for phrase in _NO_SPACE):
+        return f"the disk is full: {text[:300]}. Next: free space or choose another --root, then --resume"
+    return f"{type(error).__name__}: {text[:400]}"
+
+
+def _death(code: int) -> str:
+    if code >= 0:
+        return f"its process ended with code {code} and without a result"
+    name = signal.Signals(-code).name
+    hint = "; the machine may have run out of memory" if name == "SIGKILL" else ""
+    return f"its process was ended by {name}{hint}"

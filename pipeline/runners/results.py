@@ -1,0 +1,62 @@
+"""The results of a run, read from its artifacts."""
+
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
+from tfx.orchestration.portable.mlmd import execution_lib
+
+from pipeline import evaluation, tasks
+from pipeline.config import RunConfig
+
+
+def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
+    """Metrics, gates, blessing and push of a run.
+
+    Returns:
+      `metrics`: overall, of the candidate; `baseline`: likewise or empty; `slices`: by slice; `gates`: verdicts;
+      `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None; `rows`: by
+      split.
+    """
+    outputs = _outputs(config, run_id)
+    found: dict[str, Any] = {"metrics": {}, "baseline": {}, "slices": {}, "gates": [], "blessed": None, "pushed": None}
+    if ("Evaluator", "evaluation") in outputs:
+        uri = outputs["Evaluator", "evaluation"].uri
+        task = tasks.load(config.task, config.overrides)
+        slices = evaluation.metrics(uri)
+        found["metrics"] = slices.pop("overall")
+        found["slices"] = slices
+        found["baseline"] = evaluation.metrics(uri, evaluation.BASELINE).get("overall", {})
+        found["gates"] = evaluation.verdicts(task, found["metrics"], found["baseline"])
+        found["blessed"] = outputs["Evaluator", "blessing"].custom_properties["blessed"].int_value == 1
+    if ("Pusher", "pushed_model") in outputs:
+        properties = outputs["Pusher", "pushed_model"].custom_properties
+        if properties["pushed"].int_value == 1:
+            found["pushed"] = {
+                "version": properties["pushed_version"].string_value,
+                "path": properties["pushed_destination"].string_value,
+            }
+    return found
+
+
+def _outputs(config: RunConfig, run_id: str) -> dict[tuple[str, str], metadata_store_pb2.Artifact]:
+    """(node id, output key) -> the artifact that this run made or took from the cache."""
+    with metadata.Metadata(metadata.sqlite_metadata_connection_config(str(config.metadata))) as handle:
+        store = handle.store
+        context = store.get_context_by_type_and_name("pipeline_run", run_id)
+        executions = store.get_executions_by_context(context.id) if context else []
+        finished = [execution for execution in executions if execution_lib.is_execution_successful(execution)]
+        nodes = {
+            execution.id: kind.name.removeprefix(f"{config.task}.")
+            for execution in finished
+            for kind in store.get_contexts_by_execution(execution.id)
+            if store.get_context_types_by_id([kind.type_id])[0].name == "node"
+        }
+        events = store.get_events_by_execution_ids([execution.id for execution in finished]) if finished else []
+        made = [event for event in events if event.type == metadata_store_pb2.Event.OUTPUT]
+        artifacts = {a.id: a for a in store.get_artifacts_by_id([event.artifact_id for event in made])} if made else {}
+    return {
+        (nodes[event.execution_id], event.path.steps[0].key): artifacts[event.artifact_id]
+        for event in made
+        if event.execution_id in nodes
+    }

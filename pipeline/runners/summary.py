@@ -1,0 +1,85 @@
+"""The end of a run on one screen: the answer, the metrics against gates and baseline, what to do next."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+_TITLES = {
+    "pushed": ("Pushed", "bold green"),
+    "partial": ("Done, as far as asked", "bold green"),
+    "data_blocked": ("Stopped by the data gate", "bold red"),
+    "not_blessed": ("Not blessed: the model was not pushed", "bold yellow"),
+    "serving_blocked": ("Failed the serving check: the model was not pushed", "bold red"),
+    "failed": ("Failed", "bold red"),
+}
+
+
+def show(console: Console, record: dict[str, Any]) -> None:
+    """Prints the summary of a run's record."""
+    console.print(summary(record))
+
+
+def summary(record: dict[str, Any]) -> RenderableType:
+    """The summary of a run's record."""
+    title, style = _TITLES[record["outcome"]]
+    cached = [name for name, node in record["nodes"].items() if node["cached"]]
+    parts: list[RenderableType] = [
+        Text(""),
+        Text.assemble((title, style), f"  {record['task']}, run {record['run_id']}, {record['seconds']:.1f} s"),
+    ]
+    if record.get("reason"):
+        parts.append(Text(record["reason"]))
+    if cached:
+        parts.append(Text(f"cached: {len(cached)} of {len(record['nodes'])} nodes ({', '.join(cached)})", "cyan"))
+    if record["metrics"]:
+        parts += [Text(""), _metrics(record)]
+    parts += [Text(""), *(Text.assemble((f"{key:<8}", "dim"), value) for key, value in _places(record))]
+    return Group(*parts)
+
+
+def _metrics(record: dict[str, Any]) -> Table:
+    """Each metric of the candidate, with the baseline's and the gates on it."""
+    shown = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in ("metric", "candidate", "baseline"):
+        shown.add_column(column, justify="left" if column == "metric" else "right", header_style="dim")
+    shown.add_column("gate", header_style="dim")
+    for name, value in record["metrics"].items():
+        base = record.get("baseline", {}).get(name)
+        verdicts = [gate for gate in record["gates"] if gate["name"].split()[0] == name]
+        mark = Text("\n").join(
+            Text.assemble(
+                ("✓ " if gate["passed"] else "✗ ", "green" if gate["passed"] else "bold red"),
+                gate["name"].removeprefix(f"{name} "),
+            )
+            for gate in verdicts
+        )
+        shown.add_row(name, f"{value:,.4f}", "" if base is None else f"{base:,.4f}", mark)
+    return shown
+
+
+def _places(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """Where things are, and the next step."""
+    home = Path(record["config"]["root"]) / record["task"]
+    places = []
+    if record["pushed"]:
+        places.append(("model", f"{record['pushed']['path']} (version {record['pushed']['version']})"))
+    places.append(("logs", str(home / "runs" / record["run_id"] / "logs")))
+    places.append(("next", _next(record)))
+    return places
+
+
+def _next(record: dict[str, Any]) -> str:
+    task, root = record["task"], record["config"]["root"]
+    tail = "" if root == "runs" else f" --root {root}"
+    return {
+        "pushed": f"point TensorFlow Serving at {Path(record['pushed']['path']).parent}" if record["pushed"] else "",
+        "partial": f"millrace run --task {task}{tail} runs the rest",
+        "data_blocked": f"mend the data, or review schemas/{task}/schema.pbtxt if it is the schema that is out of date",
+        "not_blessed": "improve the model, or review the gates in "
+        f"pipeline/tasks/{task}.py; slices with their metrics are in the run's run.json",
+        "serving_blocked": "see the log of the serving check",
+        "failed": f"see the logs; then millrace run --task {task}{tail} --resume",
+    }[record["outcome"]]

@@ -1,0 +1,79 @@
+"""Medians, ratios and the table's lines, from runs made up here."""
+
+import io
+
+from rich.console import Console
+
+from benchmarks.comparison import Row, compare, table
+from benchmarks.quality import summary
+from benchmarks.sides import Run
+
+
+def run(side: str, scale: float, **nodes: float) -> Run:
+    return Run(
+        side=side,
+        run_seconds=40 * scale,
+        process_seconds=60 * scale,
+        cpu_seconds=50 * scale,
+        other_cpu_seconds=0.0,
+        peak_mb=2000 * scale,
+        nodes=nodes,
+        metrics={"auc": 0.9, "example_count": 4966.0},
+    )
+
+
+STOCK = [run("stock", 1.0, Transform=15.0, Baseline=0.01), run("stock", 1.2, Transform=17.0, Baseline=0.03)]
+OURS = [run("ours", 0.5, Transform=4.0, DataGate=0.5, Baseline=0.02)]
+
+
+def lines() -> dict[str, Row]:
+    return {row.name: row for row in compare(STOCK, OURS)}
+
+
+def test_medians_and_ratio() -> None:
+    transform = lines()["Transform"]
+    assert (transform.stock, transform.ours, transform.ratio) == (16.0, 4.0, 4.0)
+    total = lines()["run, after imports"]
+    assert (total.stock, total.ours, total.ratio) == (44.0, 20.0, 2.2)
+    assert lines()["whole process"].ours == 30.0
+    assert lines()["peak memory, MB"].stock == 2200.0
+
+
+def test_sum_of_nodes_is_summed_within_a_run() -> None:
+    total = lines()["sum of nodes"]
+    assert total.stock == (15.01 + 17.03) / 2
+    assert total.ours == 4.52
+
+
+def test_a_node_of_one_side_has_no_ratio() -> None:
+    gate = lines()["DataGate"]
+    assert (gate.stock, gate.ours, gate.ratio) == (None, 0.5, None)
+
+
+def test_noise_and_metrics_have_no_ratio() -> None:
+    assert lines()["Baseline"].ratio is None
+    assert lines()["auc"].ratio is None
+
+
+def test_nodes_come_in_the_order_of_a_run() -> None:
+    rows = compare([run("stock", 1, Pusher=1, Extra=1, ExampleGen=1)], OURS)
+    names = [row.name for row in rows if row.section == "node"]
+    assert names == ["ExampleGen", "DataGate", "Transform", "Baseline", "Pusher", "Extra"]
+
+
+def test_table_shows_units_and_gaps() -> None:
+    console = Console(width=120, file=io.StringIO(), record=True)
+    console.print(table(compare(STOCK, OURS), "title"))
+    lines = [line.split("│")[1:5] for line in console.export_text().splitlines() if "│" in line]
+    cells = {name.strip(): [cell.strip() for cell in others] for name, *others in lines}
+    assert cells["Transform"] == ["16.00 s", "4.00 s", "4.00"]
+    assert cells["DataGate"] == ["-", "0.50 s", ""]
+    assert cells["peak memory, MB"] == ["2,200", "1,000", "2.20"]
+    assert cells["auc"] == ["0.9000", "0.9000", ""]
+    assert cells["example_count"] == ["4,966", "4,966", ""]
+
+
+def test_summary_over_seeds() -> None:
+    assert summary([0.9290, 0.9300]) == "0.9295 (0.9290 to 0.9300)"
+    assert summary([4966.0, 4966.0]) == "4,966"
+    assert summary([]) == "-"
