@@ -27,7 +27,8 @@ class Training:
     """How to train; None leaves a side's own setting.
 
     Attributes:
-        steps: training steps.
+        steps: training steps. Given, ours takes all of them: the template has no early stopping, and stopping by the
+            eval split would choose the weights on the rows that they are then measured on.
         batch_size: rows in a step.
         seed: of weights and shuffling.
     """
@@ -40,6 +41,7 @@ class Training:
         """As `--set` flags of local_runner.py."""
         given = {"steps": self.steps, "batch_size": self.batch_size, "seed": self.seed}
         flags = [f"training.{name}={value}" for name, value in given.items() if value is not None]
+        flags += [] if self.steps is None else ["training.early_stopping=null"]
         return [part for flag in flags for part in ("--set", flag)]
 
 
@@ -49,21 +51,25 @@ class Run:
 
     Attributes:
         side: "stock" or "ours".
-        run_seconds: the pipeline itself, imports left out.
+        run_seconds: the pipeline with its imports. Ours imports while it runs, so the two can't be told apart there.
+        import_seconds: imports before the pipeline; None where they are part of it.
         process_seconds: the whole process, from its start to its end.
         cpu_seconds: processor time of the process and its children.
         other_cpu_seconds: processor time of everything else on the machine meanwhile.
-        peak_mb: peak resident memory of the process tree.
+        peak_mb: peak resident memory of the process tree; see `Measured` for this and the next.
+        peak_pss_mb: the same with shared pages divided.
         nodes: seconds per node, under our names.
         metrics: what the Evaluator found over all rows.
     """
 
     side: str
     run_seconds: float
+    import_seconds: float | None
     process_seconds: float
     cpu_seconds: float
     other_cpu_seconds: float
     peak_mb: float
+    peak_pss_mb: float
     nodes: dict[str, float]
     metrics: dict[str, float]
 
@@ -90,7 +96,8 @@ def run_stock(data: Path, work: Path, training: Training, *, slices: bool) -> Ru
     if measured.exit_code != 0:
         raise SideError(f"the template failed with exit code {measured.exit_code}:\n{_tail(work)}")
     found = json.loads(report.read_text())
-    return _run("stock", measured, found["seconds"], found["nodes"], found["metrics"])
+    imports = found["import_seconds"]
+    return _run("stock", measured, imports + found["seconds"], imports, found["nodes"], found["metrics"])
 
 
 def run_ours(
@@ -132,7 +139,7 @@ def run_ours(
     if cached:
         raise SideError(f"{task} can't be timed. Expected no cached node. Received: cached={', '.join(cached)}")
     nodes = {name: node["seconds"] for name, node in found["nodes"].items() if node.get("seconds") is not None}
-    return _run("ours", measured, found["seconds"], nodes, found["metrics"])
+    return _run("ours", measured, found["seconds"], None, nodes, found["metrics"])
 
 
 def warm_up(work: Path, task: str) -> None:
@@ -152,14 +159,23 @@ def _measured(command: list[str], work: Path) -> Measured:
     return measure(command, cwd=REPOSITORY, stdout=work / "stdout", log=work / "log")
 
 
-def _run(side: str, measured: Measured, seconds: float, nodes: dict[str, float], metrics: dict[str, Any]) -> Run:
+def _run(
+    side: str,
+    measured: Measured,
+    seconds: float,
+    imports: float | None,
+    nodes: dict[str, float],
+    metrics: dict[str, Any],
+) -> Run:
     return Run(
         side=side,
         run_seconds=seconds,
+        import_seconds=imports,
         process_seconds=measured.seconds,
         cpu_seconds=measured.cpu_seconds,
         other_cpu_seconds=measured.other_cpu_seconds,
         peak_mb=measured.peak_mb,
+        peak_pss_mb=measured.peak_pss_mb,
         nodes={_OUR_NAMES.get(name, name): float(took) for name, took in nodes.items()},
         metrics={name: float(value) for name, value in metrics.items() if isinstance(value, int | float)},
     )

@@ -69,7 +69,7 @@ def main(
 
 
 def _tell(console: Console, number: int, run: Run) -> None:
-    took = f"{run.run_seconds:.1f} s, process {run.process_seconds:.1f} s, {run.peak_mb:,.0f} MB"
+    took = f"{run.run_seconds:.1f} s, process {run.process_seconds:.1f} s, {run.peak_pss_mb:,.0f} MiB"
     console.print(f"{number} {run.side}: {took}; others used {run.other_cpu_seconds:.1f} s of processor time")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from pipeline.export import LABELS_SIGNATURE, SERVING_SIGNATURE
 from pipeline.gates import HIGHER_IS_BETTER, Gate
@@ -27,6 +28,8 @@ _TFMA_CLASSES = {
     "calibration": "Calibration",
 }
 BASELINE = "baseline"
+OVERALL = "overall"
+_EQUAL = 1e-10
 
 
 def eval_config(task: Task) -> tfma.EvalConfig:
@@ -49,7 +52,7 @@ def eval_config(task: Task) -> tfma.EvalConfig:
                     tfma.MetricConfig(
                         class_name=_TFMA_CLASSES[metric],
                         config=f'"name": "{metric}"',
-                        threshold=_threshold(metric, rules) if rules else None,
+                        per_slice_thresholds=[_threshold(gate) for gate in rules],
                     )
                     for metric, rules in gates.items()
                 ]
@@ -58,24 +61,23 @@ def eval_config(task: Task) -> tfma.EvalConfig:
     )
 
 
-def _threshold(metric: str, gates: list[Gate]) -> tfma.MetricThreshold:
-    """TFMA's threshold for all gates on a metric: the tightest of each bound."""
-    lower = [gate.at_least for gate in gates if gate.at_least is not None]
-    upper = [gate.at_most for gate in gates if gate.at_most is not None]
-    margin = [gate.no_worse_by for gate in gates if gate.no_worse_by is not None]
+def _threshold(gate: Gate) -> config_pb2.PerSliceMetricThreshold:
+    """TFMA's threshold for a gate. A plain `threshold` would also hold every slice to it."""
     threshold = tfma.MetricThreshold()
-    if lower:
-        threshold.value_threshold.lower_bound.value = max(lower)
-    if upper:
-        threshold.value_threshold.upper_bound.value = min(upper)
-    if margin:
-        higher = HIGHER_IS_BETTER[metric]
+    if gate.at_least is not None:
+        threshold.value_threshold.lower_bound.value = gate.at_least
+    if gate.at_most is not None:
+        threshold.value_threshold.upper_bound.value = gate.at_most
+    if gate.no_worse_by is not None:
+        higher = HIGHER_IS_BETTER[gate.metric]
         threshold.change_threshold.direction = (
             tfma.MetricDirection.HIGHER_IS_BETTER if higher else tfma.MetricDirection.LOWER_IS_BETTER
         )
         # TFMA compares candidate - baseline strictly; the last term lets an equal model pass with a margin of 0.
-        threshold.change_threshold.absolute.value = (-1 if higher else 1) * (min(margin) + 1e-10)
-    return threshold
+        threshold.change_threshold.absolute.value = (-1 if higher else 1) * (gate.no_worse_by + _EQUAL)
+    return config_pb2.PerSliceMetricThreshold(
+        slicing_specs=[tfma.SlicingSpec(feature_keys=list(gate.cross))], threshold=threshold
+    )
 
 
 def metrics(evaluation: str, model_name: str | None = None) -> dict[str, dict[str, float]]:
@@ -98,7 +100,7 @@ def metrics(evaluation: str, model_name: str | None = None) -> dict[str, dict[st
 
 
 def _slice_name(key: Iterable[tuple[str, Any]]) -> str:
-    return ", ".join(f"{column}={value}" for column, value in key) or "overall"
+    return ", ".join(f"{column}={value}" for column, value in key) or OVERALL
 
 
 def _values(metrics_by_name: dict[str, Any]) -> Iterable[tuple[str, float]]:
@@ -108,31 +110,56 @@ def _values(metrics_by_name: dict[str, Any]) -> Iterable[tuple[str, float]]:
             yield name, float(number)
 
 
-def verdicts(task: Task, candidate: dict[str, float], baseline: dict[str, float]) -> list[dict[str, Any]]:
-    """Each gate with its verdict and a sentence, from the overall metrics.
+def verdicts(
+    task: Task, candidate: dict[str, dict[str, float]], baseline: dict[str, dict[str, float]]
+) -> list[dict[str, Any]]:
+    """Each gate with its verdict and a sentence.
+
+    Args:
+      task: whose gates.
+      candidate: metrics by slice.
+      baseline: likewise; empty where there is none.
 
     Returns:
       `{"name", "passed", "reason"}` for each gate, as in run.json.
     """
-    return [_verdict(gate, candidate.get(gate.metric), baseline.get(gate.metric)) for gate in task.evaluation.gates]
+    return [_verdict(gate, candidate, baseline) for gate in task.evaluation.gates]
 
 
-def _verdict(gate: Gate, value: float | None, base: float | None) -> dict[str, Any]:
+def _verdict(
+    gate: Gate, candidate: dict[str, dict[str, float]], baseline: dict[str, dict[str, float]]
+) -> dict[str, Any]:
+    slices = [name for name in candidate if _columns(name) == gate.cross]
+    checks = {name: _check(gate, candidate[name].get(gate.metric), baseline.get(name, {}).get(gate.metric)) for name in slices}
+    failed = [f"{name}: {reason}" if gate.cross else reason for name, (passed, reason) in checks.items() if not passed]
+    passed = [reason for passed, reason in checks.values() if passed]
+    if failed:
+        more = f" (and {len(failed) - 3} more slices)" if len(failed) > 3 else ""
+        return {"name": str(gate), "passed": False, "reason": "; ".join(failed[:3]) + more}
+    if not checks:
+        return {"name": str(gate), "passed": False, "reason": f"{gate.metric}: no slice of {', '.join(gate.cross)}"}
+    return {"name": str(gate), "passed": True, "reason": f"all {len(checks)} slices hold" if gate.cross else passed[0]}
+
+
+def _columns(slice_name: str) -> tuple[str, ...]:
+    return () if slice_name == OVERALL else tuple(part.partition("=")[0] for part in slice_name.split(", "))
+
+
+def _check(gate: Gate, value: float | None, base: float | None) -> tuple[bool, str]:
+    """Whether a gate holds for a value, and a sentence."""
     if value is None:
-        return {"name": str(gate), "passed": False, "reason": f"{gate.metric} could not be computed"}
+        return False, f"{gate.metric} could not be computed"
     failed = []
+    reason = f"{gate.metric} {value:.4f}"
     if gate.at_least is not None and value < gate.at_least:
         failed.append(f"below {gate.at_least:g}")
     if gate.at_most is not None and value > gate.at_most:
         failed.append(f"above {gate.at_most:g}")
-    reason = f"{gate.metric} {value:.4f}"
-    if gate.no_worse_by is not None:
-        if base is None:
-            reason += ", no baseline to compare with"
-        else:
-            worse = (base - value) if HIGHER_IS_BETTER[gate.metric] else (value - base)
-            reason += f", baseline {base:.4f}"
-            if worse > gate.no_worse_by + 1e-10:
-                failed.append(f"worse than the baseline by {worse:.4f}, more than {gate.no_worse_by:g}")
-    reason += f": {' and '.join(failed)}" if failed else ""
-    return {"name": str(gate), "passed": not failed, "reason": reason}
+    if gate.no_worse_by is not None and base is None:
+        reason += ", no baseline to compare with"
+    if gate.no_worse_by is not None and base is not None:
+        worse = (base - value) if HIGHER_IS_BETTER[gate.metric] else (value - base)
+        reason += f", baseline {base:.4f}"
+        if worse > gate.no_worse_by + _EQUAL:
+            failed.append(f"worse than the baseline by {worse:.4f}, more than {gate.no_worse_by:g}")
+    return not failed, reason + (f": {' and '.join(failed)}" if failed else "")

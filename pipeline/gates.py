@@ -33,12 +33,14 @@ class Gate:
       at_most: upper bound of the candidate's value.
       no_worse_by: how much worse than the baseline the candidate may be, in the metric's unit; a run without a
         baseline passes.
+      per: one of the evaluation's slices: the rule must hold for each of its values; None is for all rows together.
     """
 
     metric: str
     at_least: float | None = None
     at_most: float | None = None
     no_worse_by: float | None = None
+    per: str | tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.metric not in HIGHER_IS_BETTER:
@@ -64,7 +66,13 @@ class Gate:
             f"at most {self.at_most:g}" if self.at_most is not None else "",
             f"no worse than the baseline by more than {self.no_worse_by:g}" if self.no_worse_by is not None else "",
         ]
-        return f"{self.metric} " + " and ".join(rule for rule in rules if rule)
+        where = f" for each {' x '.join(self.cross)}" if self.cross else ""
+        return f"{self.metric} " + " and ".join(rule for rule in rules if rule) + where
+
+    @property
+    def cross(self) -> tuple[str, ...]:
+        """The columns of `per`; empty for all rows together."""
+        return () if self.per is None else _cross(self.per)
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,14 @@ class Evaluation:
             if gate.metric not in self.metrics:
                 raise TaskError(f"evaluation: the gate on {gate.metric!r} needs it among the metrics. Received: {self.metrics}")
 
+            if gate.cross and gate.cross not in self.crosses:
+                raise TaskError(f"evaluation: {gate}: expected `per` to be one of the slices. Received: {self.slices}")
+
     @property
     def crosses(self) -> tuple[tuple[str, ...], ...]:
         """Each slice as a tuple of raw columns."""
-        return tuple((entry,) if isinstance(entry, str) else tuple(entry) for entry in self.slices)
+        return tuple(_cross(entry) for entry in self.slices)
+
+
+def _cross(entry: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (entry,) if isinstance(entry, str) else tuple(entry)

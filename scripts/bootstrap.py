@@ -35,7 +35,8 @@ DOWNLOAD = "1 GB to download, 1 to 10 minutes"
 """What a build from zero takes, as said to the user. Measured: 0.95 GB; 50 s on 2 cores behind a fast network."""
 
 # A change in the first is met by a sync in place; in the second, by a build from zero.
-_DECLARATIONS = ("uv.lock", "pyproject.toml", "setup.py", "scripts/bootstrap.py", "scripts/packages.py")
+_SCRIPTS = ("scripts/bootstrap.py", "scripts/packages.py", "scripts/commands.py")
+_DECLARATIONS = ("uv.lock", "pyproject.toml", "setup.py", *_SCRIPTS)
 _RECIPES = ("scripts/private_glibc.py",)
 
 Plan = Literal["nothing", "sync", "build"]
@@ -75,12 +76,12 @@ def stamp_path(root: Path) -> Path:
 def read_stamp(root: Path) -> Stamp | None:
     """The stamp of the environment that is there; None if there is none, or its interpreter is gone."""
     try:
-        stamp: Stamp = json.loads(stamp_path(root).read_text(encoding="utf-8"))
+        stamp = json.loads(stamp_path(root).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     private = root / ".runtime" / "python"
     whole = (root / ".venv/bin/python").exists() and (not private.exists() or (root / ".runtime/glibc").exists())
-    return stamp if whole else None
+    return stamp if whole and isinstance(stamp, dict) else None
 
 
 def write_stamp(root: Path, stamp: Stamp) -> None:
@@ -110,7 +111,7 @@ def say(line: str) -> None:
 def stage(name: str) -> Iterator[None]:
     """Says what is being done and, when it is done, in how many seconds."""
     start = time.monotonic()
-    sys.stdout.write(f"  {name} … ")
+    sys.stdout.write(f"  {name} ... ")
     sys.stdout.flush()
     try:
         yield
@@ -134,7 +135,7 @@ def only_one(root: Path) -> Iterator[int]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another call is building this environment: waiting for it …")
+            say("Another call is building this environment: waiting for it ...")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:
@@ -213,7 +214,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     except OSError as error:
-        sys.stderr.write(f"{error.filename}: {error.strerror}. Check who owns the project, .venv and .runtime.\n")
+        sys.stderr.write(f"Could not write: {error}. Check the free space, and who owns .venv and .runtime.\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. Run it again to go on.\n")

@@ -21,6 +21,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from pipeline.errors import ExitCode, MillraceError
 
 _PRELOAD = (
@@ -158,6 +160,7 @@ def _main(sender: Connection, function: Callable[..., Any], args: tuple[Any, ...
     os.environ.pop("PYTHONSAFEPATH", None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
+    logging.set_verbosity(logging.INFO)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         value, error, code = function(*args), None, ExitCode.PUSHED

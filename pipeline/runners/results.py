@@ -23,11 +23,12 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
     if ("Evaluator", "evaluation") in outputs:
         uri = outputs["Evaluator", "evaluation"].uri
         task = tasks.load(config.task, config.overrides)
-        slices = evaluation.metrics(uri)
-        found["metrics"] = slices.pop("overall")
-        found["slices"] = slices
-        found["baseline"] = evaluation.metrics(uri, evaluation.BASELINE).get("overall", {})
-        found["gates"] = evaluation.verdicts(task, found["metrics"], found["baseline"])
+        candidate = evaluation.metrics(uri)
+        baseline = evaluation.metrics(uri, evaluation.BASELINE)
+        found["gates"] = evaluation.verdicts(task, candidate, baseline)
+        found["metrics"] = candidate.pop(evaluation.OVERALL)
+        found["slices"] = candidate
+        found["baseline"] = baseline.get(evaluation.OVERALL, {})
         found["blessed"] = outputs["Evaluator", "blessing"].custom_properties["blessed"].int_value == 1
     if ("Pusher", "pushed_model") in outputs:
         properties = outputs["Pusher", "pushed_model"].custom_properties

@@ -29,8 +29,21 @@ def test_sleeping_takes_seconds_but_no_processor(tmp_path: Path) -> None:
 
 def test_memory_of_children_counts(tmp_path: Path) -> None:
     child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOLD!r}])"
-    assert 200 < run(HOLD, tmp_path).peak_mb < 300
-    assert 200 < run(child, tmp_path).peak_mb < 300
+    assert 190 < run(HOLD, tmp_path).peak_mb < 300
+    assert 190 < run(child, tmp_path).peak_mb < 300
+
+
+def test_forked_memory_counts_once(tmp_path: Path) -> None:
+    forks = f"import os; {HOLD.replace(';', '; os.fork();', 1)}"
+    measured = run(forks.replace("0.7", "1.5"), tmp_path)
+    assert 380 < measured.peak_mb < 500
+    assert 180 < measured.peak_pss_mb < 280
+
+
+def test_a_server_left_behind_is_counted_and_gone(tmp_path: Path) -> None:
+    work = "import time; end = time.process_time() + 0.6\nwhile time.process_time() < end: pass"
+    left = f"import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {work!r}]); time.sleep(0.4)"
+    assert run(left, tmp_path).cpu_seconds > 0.6
 
 
 def test_bytecode_is_always_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
