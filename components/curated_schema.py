@@ -12,8 +12,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 
-@component
-def CuratedSchema(  # noqa: N802
+@component  # type: ignore[untyped-decorator]
+def CuratedSchema(
     schema: OutputArtifact[standard_artifacts.Schema],
     text: Parameter[str],
 ) -> None:

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from pipeline import tasks
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
 from pipeline.runners import local, records, summary
 from pipeline.runners.progress import Progress
+from pipeline.terminal import console, print_json, print_rows
 
 app = typer.Typer(
     name="millrace",
@@ -69,15 +68,15 @@ def run(
     if resume:
         config, resumed_from = _unfinished(config)
     if plan:
-        _show_plan(local.plan(config), json)
+        print_rows([{"node": node, "plan": what} for node, what in local.plan(config)], as_json=json)
         return
-    console = Console(stderr=json, highlight=False)
-    console.print(f"Millrace: {tasks.load(config.task).question}")
-    with Progress(console) as progress:
+    screen = console(stderr=json)
+    screen.print(f"Millrace: {tasks.load(config.task, config.overrides).question}")
+    with Progress(screen) as progress:
         record = local.run(config, progress, resumed_from)
-    summary.show(console, record)
+    screen.print(summary.summary(record))
     if json:
-        _print_json(record)
+        print_json(record)
     raise typer.Exit(record["exit_code"])
 
 
@@ -92,7 +91,7 @@ def tasks_(json: Annotated[bool, typer.Option("--json", help="As JSON.")] = Fals
             found.append({"task": name, "question": task.question, "model": type(task.model).__name__})
         except MillraceError as error:
             broken.append(str(error))
-    _print_rows(found, json)
+    print_rows(found, as_json=json)
     if broken:
         raise MillraceError("\n".join(broken))
 
@@ -112,12 +111,12 @@ def runs(
             "exit": record["exit_code"],
             "seconds": round(record["seconds"], 1),
             "cached": sum(node["cached"] for node in record["nodes"].values()),
-            "metrics": ", ".join(f"{name} {value:.4f}" for name, value in list(record["metrics"].items())[:3]),
+            "gates": ", ".join(gate["reason"] for gate in record["gates"]),
             "version": (record["pushed"] or {}).get("version", ""),
         }
         for record in records.read_all(root, task)
     ]
-    _print_rows(rows, json)
+    print_rows(rows, as_json=json)
 
 
 @app.command()
@@ -129,7 +128,9 @@ def doctor(
     from pipeline import doctor as checks
 
     found = checks.examine(Path(root))
-    _print_rows([{"": "✓" if c.ok else "✗", "check": c.name, "found": c.found, "next": c.fix} for c in found], json)
+    print_rows(
+        [{"": "✓" if c.ok else "✗", "check": c.name, "found": c.found, "next": c.fix} for c in found], as_json=json
+    )
     if not all(check.ok for check in found):
         raise typer.Exit(ExitCode.FAILED)
 
@@ -147,32 +148,10 @@ def _unfinished(asked: RunConfig) -> tuple[RunConfig, str]:
         raise UsageError(
             f"--resume: the last run, {last['run_id']}, ended: {last['outcome']}. Next: run without --resume"
         )
-    saved = {key: tuple(value) if isinstance(value, list) else value for key, value in last["config"].items()}
+    saved: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in last["config"].items()
+    }
     return RunConfig(**{**saved, "root": asked.root, "cache": True}), last["run_id"]
-
-
-def _show_plan(nodes: list[tuple[str, str]], as_json: bool) -> None:
-    _print_rows([{"node": node, "plan": what} for node, what in nodes], as_json)
-
-
-def _print_rows(rows: list[dict[str, Any]], as_json: bool) -> None:
-    """A table, or JSON."""
-    if as_json:
-        _print_json(rows)
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for column in rows[0] if rows else ():
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(escape(str(value)) for value in row.values()))
-    console = Console(highlight=False)
-    console.print(table if rows else "none")
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(value, indent=2))
 
 
 def guarded(command: Callable[[], Any]) -> int:
@@ -186,7 +165,7 @@ def guarded(command: Callable[[], Any]) -> int:
     except SystemExit as ended:
         return int(ended.code or 0)
     except MillraceError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[bold red]error[/] {escape(str(error))}")
+        console(stderr=True).print(Text.assemble(("error ", "bold red"), str(error)), soft_wrap=True)
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.FAILED)

@@ -41,9 +41,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         if curated
         else SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
     )
-    validator = ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema_gen.outputs["schema"]
-    )
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema_gen.outputs["schema"])
     gate = DataGate(
         anomalies=validator.outputs["anomalies"],
         statistics=statistics.outputs["statistics"],
@@ -106,9 +104,7 @@ def _example_gen(task: Task, config: RunConfig) -> base_node.BaseNode:
     span = config.span
     return CsvExampleGen(
         input_base=base,
-        input_config=example_gen_pb2.Input(
-            splits=[example_gen_pb2.Input.Split(name="single_split", pattern=pattern)]
-        ),
+        input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="single_split", pattern=pattern)]),
         output_config=example_gen_pb2.Output(
             split_config=example_gen_pb2.SplitConfig(
                 splits=[

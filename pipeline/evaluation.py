@@ -130,7 +130,9 @@ def _verdict(
     gate: Gate, candidate: dict[str, dict[str, float]], baseline: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
     slices = [name for name in candidate if _columns(name) == gate.cross]
-    checks = {name: _check(gate, candidate[name].get(gate.metric), baseline.get(name, {}).get(gate.metric)) for name in slices}
+    checks = {
+        name: _check(gate, candidate[name].get(gate.metric), baseline.get(name, {}).get(gate.metric)) for name in slices
+    }
     failed = [f"{name}: {reason}" if gate.cross else reason for name, (passed, reason) in checks.items() if not passed]
     passed = [reason for passed, reason in checks.values() if passed]
     if failed:

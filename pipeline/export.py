@@ -123,7 +123,9 @@ def verify(
             )
     targets = run(LABELS_SIGNATURE, lambda keys: {"examples": list(examples)})[label.transformed]
     if targets.shape[0] != len(examples):
-        raise ExportError(f"export: {LABELS_SIGNATURE!r}: expected {len(examples)} labels. Received: {targets.shape[0]}")
+        raise ExportError(
+            f"export: {LABELS_SIGNATURE!r}: expected {len(examples)} labels. Received: {targets.shape[0]}"
+        )
 
 
 def _session(path: str) -> Callable[[str, Callable[[dict[str, tf.DType]], dict[str, Any]]], dict[str, np.ndarray]]:
@@ -140,9 +142,7 @@ def _session(path: str) -> Callable[[str, Callable[[dict[str, tf.DType]], dict[s
     except (tf.errors.OpError, OSError, ValueError) as error:
         raise ExportError(f"export: {Path(path).name} does not load in a session: {error}") from error
 
-    def run(
-        signature: str, inputs: Callable[[dict[str, tf.DType]], dict[str, Any]]
-    ) -> dict[str, np.ndarray]:
+    def run(signature: str, inputs: Callable[[dict[str, tf.DType]], dict[str, Any]]) -> dict[str, np.ndarray]:
         if signature not in signatures:
             raise ExportError(f"export: no signature {signature!r}. Received: {', '.join(sorted(signatures))}")
         spec = signatures[signature]

@@ -97,7 +97,9 @@ class Evaluation:
             raise TaskError("evaluation: expected at least one gate, without which no model could be blessed.")
         for gate in self.gates:
             if gate.metric not in self.metrics:
-                raise TaskError(f"evaluation: the gate on {gate.metric!r} needs it among the metrics. Received: {self.metrics}")
+                raise TaskError(
+                    f"evaluation: the gate on {gate.metric!r} needs it among the metrics. Received: {self.metrics}"
+                )
 
             if gate.cross and gate.cross not in self.crosses:
                 raise TaskError(f"evaluation: {gate}: expected `per` to be one of the slices. Received: {self.slices}")

@@ -97,7 +97,9 @@ class Regression(Label):
 
     def check(self) -> None:
         if self.loss not in ("huber", "mse", "mae"):
-            raise TaskError(f"label {self.name!r}: loss: expected 'huber', 'mse' or 'mae'. Received: loss={self.loss!r}")
+            raise TaskError(
+                f"label {self.name!r}: loss: expected 'huber', 'mse' or 'mae'. Received: loss={self.loss!r}"
+            )
         if self.clip is not None and not self.clip[0] < self.clip[1]:
             raise TaskError(f"label {self.name!r}: clip: expected (low, high), low < high. Received: clip={self.clip}")
 

@@ -58,7 +58,9 @@ def _replace(owner: Any, path: Sequence[str], value: Any, override: str) -> Any:
     if isinstance(owner, tuple):
         index = {feature.name: position for position, feature in enumerate(owner)}
         if head not in index or not rest:
-            raise UsageError(f"--set {override}: expected features.<name>.<field>; no such feature.{nearest(head, index)}")
+            raise UsageError(
+                f"--set {override}: expected features.<name>.<field>; no such feature.{nearest(head, index)}"
+            )
         changed = _replace(owner[index[head]], rest, value, override)
         return (*owner[: index[head]], changed, *owner[index[head] + 1 :])
     if not dataclasses.is_dataclass(owner):
@@ -69,7 +71,8 @@ def _replace(owner: Any, path: Sequence[str], value: Any, override: str) -> Any:
     if rest:
         return dataclasses.replace(owner, **{head: _replace(getattr(owner, head), rest, value, override)})  # type: ignore[type-var]
     try:
-        checked = TypeAdapter(fields[head].type).validate_python(value)
+        annotation: Any = fields[head].type
+        checked = TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
         detail = error.errors()[0]
         raise UsageError(

@@ -41,7 +41,9 @@ def check(task: Task, schema: schema_pb2.Schema) -> None:
     """
     types = {feature.name: schema_pb2.FeatureType.Name(feature.type) for feature in schema.feature}
     problems = [
-        f"column {column!r} is not in the schema.{nearest(column, types)}" for column in task.columns if column not in types
+        f"column {column!r} is not in the schema.{nearest(column, types)}"
+        for column in task.columns
+        if column not in types
     ]
     for feature in task.features:
         received = types.get(feature.name)

@@ -43,7 +43,9 @@ class Csv:
             return matches
         if not path.exists():
             raise UsageError(f"data: {self.path} does not exist. Expected a CSV file or a folder of them.{_near(path)}")
-        found = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")) if path.is_dir() else [path]
+        found = (
+            sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")) if path.is_dir() else [path]
+        )
         if not found:
             raise UsageError(f"data: the folder {self.path} holds no file. Expected at least one CSV file.")
         for file in found:
@@ -133,11 +135,17 @@ def _head(file: Path) -> tuple[list[str], bool]:
             header = next(rows, [])
             return header, any(rows)
     except UnicodeDecodeError as error:
-        raise DataBlocked(f"{file}: not UTF-8: byte {error.start} of the first block. Next: convert it with iconv.") from error
+        raise DataBlocked(
+            f"{file}: not UTF-8: byte {error.start} of the first block. Next: convert it with iconv."
+        ) from error
     except csv.Error as error:
         raise DataBlocked(f"{file}: not a CSV file: {error}.") from error
 
 
 def _near(path: Path) -> str:
     folder = path.parent
-    return nearest(path.name, [p.name for p in folder.iterdir()][:50]) if folder.is_dir() and os.access(folder, os.R_OK) else ""
+    return (
+        nearest(path.name, [p.name for p in folder.iterdir()][:50])
+        if folder.is_dir() and os.access(folder, os.R_OK)
+        else ""
+    )

@@ -1,6 +1,6 @@
 """Task: the question, the data, the features, the model and the rules, in one frozen object."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.errors import TaskError, raise_all
 from pipeline.features import Feature
@@ -37,8 +37,8 @@ class Task:
     features: tuple[Feature, ...]
     model: Model
     evaluation: Evaluation
-    split: HashSplit = HashSplit()
-    training: Training = Training()
+    split: HashSplit = field(default_factory=HashSplit)
+    training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))

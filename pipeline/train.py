@@ -130,7 +130,11 @@ def _loss(label: Label, deviation: float) -> Any:
     """The loss; a regression's is on the error in units of the label's standard deviation."""
     if isinstance(label, Binary):
         return "binary_crossentropy"
-    base = {"huber": keras.losses.huber, "mse": keras.losses.mean_squared_error, "mae": keras.losses.mean_absolute_error}
+    base = {
+        "huber": keras.losses.huber,
+        "mse": keras.losses.mean_squared_error,
+        "mae": keras.losses.mean_absolute_error,
+    }
     loss = base[getattr(label, "loss", "mse")]
     return lambda target, output: loss(target / deviation, output / deviation)
 
@@ -183,9 +187,7 @@ def _some_rows(files: Sequence[str]) -> list[bytes]:
     return examples
 
 
-def _answers(
-    model: keras.Model, transform: tft.TFTransformOutput, task: Task, examples: Sequence[bytes]
-) -> np.ndarray:
+def _answers(model: keras.Model, transform: tft.TFTransformOutput, task: Task, examples: Sequence[bytes]) -> np.ndarray:
     """The trained model's answers on raw rows through the transform graph, in process: shape [rows]."""
     spec = {feature.name: transform.raw_feature_spec()[feature.name] for feature in task.features}
     transformed = transform.transform_features_layer()(tf.io.parse_example(list(examples), spec))

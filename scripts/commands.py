@@ -150,7 +150,7 @@ class Commands:
             log.flush()
             start = log.tell()
             try:
-                code = subprocess.run(  # noqa: S603
+                code = subprocess.run(
                     [str(part) for part in command],
                     stdin=subprocess.DEVNULL,
                     stdout=log,

@@ -18,7 +18,7 @@ class DataGateSpec(component_spec.ComponentSpec):
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
     }
-    OUTPUTS = {}  # noqa: RUF012
+    OUTPUTS: dict[str, component_spec.ChannelParameter] = {}  # noqa: RUF012
 
 
 class DataGate(base_component.BaseComponent):
@@ -27,9 +27,7 @@ class DataGate(base_component.BaseComponent):
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(
-        self, anomalies: types.BaseChannel, statistics: types.BaseChannel, task: str, code: str
-    ) -> None:
+    def __init__(self, anomalies: types.BaseChannel, statistics: types.BaseChannel, task: str, code: str) -> None:
         """Wires the gate.
 
         Args:

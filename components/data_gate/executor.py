@@ -16,7 +16,7 @@ from pipeline.errors import DataBlocked, raise_all
 class Executor(base_executor.BaseExecutor):
     """Opens silently or raises."""
 
-    def Do(  # noqa: N802
+    def Do(
         self,
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],

@@ -16,7 +16,7 @@ _INCOMING = ".incoming"
 class Executor(tfx_pusher.Executor):
     """Copies beside the versions, then renames. A server skips names that are not numbers."""
 
-    def Do(  # noqa: N802
+    def Do(
         self,
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],

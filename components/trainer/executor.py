@@ -14,7 +14,7 @@ RAW_EXAMPLES_KEY = "raw_examples"
 class Executor(tfx_trainer.GenericExecutor):
     """Adds `custom_config["raw_examples"]`: file patterns of the raw eval split."""
 
-    def _GetFnArgs(  # noqa: N802
+    def _GetFnArgs(
         self,
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],

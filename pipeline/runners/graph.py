@@ -38,7 +38,7 @@ _Execution = metadata_store_pb2.Execution
 _RUNNING = (_Execution.RUNNING, _Execution.NEW)
 
 
-class LockedMetadata(metadata.Metadata):  # type: ignore[misc]
+class LockedMetadata(metadata.Metadata):
     """ML Metadata used by one process at a time: SQLite refuses a second writer, so a file lock makes it wait."""
 
     def __init__(self, config: metadata_store_pb2.ConnectionConfig) -> None:
@@ -87,7 +87,9 @@ def compile_graph(config: RunConfig, run_id: str) -> Graph:
             try:
                 partial_run_utils.snapshot(store, ir)
             except (LookupError, ValueError) as error:
-                raise UsageError(f"--from/--to: no earlier run of {config.task!r} has what this one needs: {error}") from error
+                raise UsageError(
+                    f"--from/--to: no earlier run of {config.task!r} has what this one needs: {error}"
+                ) from error
     return Graph(ir.SerializeToString(), tuple(_nodes(ir)))
 
 
@@ -106,18 +108,14 @@ def _compile(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
         for name in (*config.from_nodes, *config.to_nodes):
             if name not in known:
                 raise UsageError(f"--from/--to: no node {name!r}.{nearest(name, known)}")
-        partial_run_utils.mark_pipeline(
-            ir, from_nodes=config.from_nodes or None, to_nodes=config.to_nodes or None
-        )
+        partial_run_utils.mark_pipeline(ir, from_nodes=config.from_nodes or None, to_nodes=config.to_nodes or None)
     return ir
 
 
 def _nodes(ir: pipeline_pb2.Pipeline) -> Iterator[Node]:
     for node in ir.nodes:
         inner = node.pipeline_node
-        yield Node(
-            inner.node_info.id, tuple(inner.upstream_nodes), bool(inner.execution_options.HasField("skip"))
-        )
+        yield Node(inner.node_info.id, tuple(inner.upstream_nodes), bool(inner.execution_options.HasField("skip")))
 
 
 def _connection(ir: pipeline_pb2.Pipeline) -> metadata_store_pb2.ConnectionConfig:
@@ -125,9 +123,7 @@ def _connection(ir: pipeline_pb2.Pipeline) -> metadata_store_pb2.ConnectionConfi
     return getattr(config, config.WhichOneof("connection_config"))
 
 
-def _launcher(
-    ir: pipeline_pb2.Pipeline, node_id: str, store: metadata.Metadata, **operators: Any
-) -> launcher.Launcher:
+def _launcher(ir: pipeline_pb2.Pipeline, node_id: str, store: metadata.Metadata, **operators: Any) -> launcher.Launcher:
     deployment = runner_utils.extract_local_deployment_config(ir)
     node = next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id)
     return launcher.Launcher(
@@ -176,7 +172,7 @@ class _WouldRun(Exception):
     """Raised in place of running a node while planning."""
 
 
-class _PlanOperator(base_executor_operator.BaseExecutorOperator):  # type: ignore[misc]
+class _PlanOperator(base_executor_operator.BaseExecutorOperator):
     """Stands in for every executor while planning."""
 
     SUPPORTED_EXECUTOR_SPEC_TYPE = [  # noqa: RUF012

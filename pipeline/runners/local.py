@@ -144,7 +144,9 @@ class GraphRun:
         try:
             self._watcher.phase("starting TFX")
             graph = self._call(_compile, self._config, self._folder.name)
-            self._states = {node.id: NodeState(node.id, "skipped" if node.skipped else "waiting") for node in graph.nodes}
+            self._states = {
+                node.id: NodeState(node.id, "skipped" if node.skipped else "waiting") for node in graph.nodes
+            }
             upstream = {node.id: node.upstream for node in graph.nodes}
             while self._start_ready(graph.ir, upstream) or self._jobs:
                 self._collect_ended()

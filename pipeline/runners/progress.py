@@ -14,11 +14,11 @@ from pipeline.runners.nodes import NodeState
 _STYLES = {
     "done": ("✓", "green"),
     "cached": ("✓", "cyan"),
-    "skipped": ("–", "dim"),
+    "skipped": ("-", "dim"),
     "blocked": ("✗", "bold red"),
     "failed": ("✗", "bold red"),
     "stopped": ("✗", "yellow"),
-    "not_run": ("–", "dim"),
+    "not_run": ("-", "dim"),
     "waiting": ("·", "dim"),
 }
 
@@ -82,7 +82,13 @@ class Progress:
 def table(states: list[NodeState]) -> Table:
     """Node, state, seconds and peak memory."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column, justify in (("", "left"), ("node", "left"), ("state", "left"), ("seconds", "right"), ("peak MB", "right")):
+    for column, justify in (
+        ("", "left"),
+        ("node", "left"),
+        ("state", "left"),
+        ("seconds", "right"),
+        ("peak MB", "right"),
+    ):
         shown.add_column(column, justify=justify, header_style="dim")  # type: ignore[arg-type]
     for state in states:
         mark, style = _STYLES.get(state.state, ("▸", "bold"))

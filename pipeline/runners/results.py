@@ -26,7 +26,8 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
         candidate = evaluation.metrics(uri)
         baseline = evaluation.metrics(uri, evaluation.BASELINE)
         found["gates"] = evaluation.verdicts(task, candidate, baseline)
-        found["metrics"] = candidate.pop(evaluation.OVERALL)
+        overall = candidate.pop(evaluation.OVERALL)
+        found["metrics"] = {name: overall[name] for name in task.evaluation.metrics if name in overall}
         found["slices"] = candidate
         found["baseline"] = baseline.get(evaluation.OVERALL, {})
         found["blessed"] = outputs["Evaluator", "blessing"].custom_properties["blessed"].int_value == 1

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +15,6 @@ _TITLES = {
     "serving_blocked": ("Failed the serving check: the model was not pushed", "bold red"),
     "failed": ("Failed", "bold red"),
 }
-
-
-def show(console: Console, record: dict[str, Any]) -> None:
-    """Prints the summary of a run's record."""
-    console.print(summary(record))
 
 
 def summary(record: dict[str, Any]) -> RenderableType:

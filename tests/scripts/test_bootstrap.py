@@ -397,25 +397,25 @@ def test_env_sh_without_a_python_says_what_to_install(project: Path, tmp_path: P
 
 def test_settings_that_would_change_the_result_are_gone() -> None:
     outer = {
-        "HOME": "/root",
-        "PATH": "/work/.venv/bin:/usr/bin",
+        "HOME": "/home/ada",
+        "PATH": "/project/.venv/bin:/usr/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": "/elsewhere",
-        "VIRTUAL_ENV": "/work/.venv",
+        "VIRTUAL_ENV": "/project/.venv",
         "UV_PROJECT_ENVIRONMENT": "other",
         "UV_PYTHON": "3.9",
         "UV_NO_DEV": "1",
         "UV_FROZEN": "0",
         "PIP_USER": "1",
     }
-    inner = commands.environment(outer, Path("/work"))
+    inner = commands.environment(outer, Path("/project"))
     assert inner["PATH"] == "/usr/bin"
     assert sorted(set(inner) & set(outer)) == ["HOME", "PATH"]
 
 
 def test_indexes_proxies_and_certificates_are_kept_and_handed_on_to_uv() -> None:
     outer = {
-        "HOME": "/root",
+        "HOME": "/home/ada",
         "PATH": "/usr/bin",
         "PIP_INDEX_URL": "https://mirror.example/simple",
         "PIP_CERT": "/certificates.pem",
@@ -424,7 +424,7 @@ def test_indexes_proxies_and_certificates_are_kept_and_handed_on_to_uv() -> None
         "UV_CACHE_DIR": "/cache",
         "UV_INDEX_MIRROR_PASSWORD": "secret",
     }
-    inner = commands.environment(outer, Path("/work"))
+    inner = commands.environment(outer, Path("/project"))
     assert {name: inner[name] for name in outer} == outer
     assert inner["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
     assert inner["SSL_CERT_FILE"] == "/certificates.pem"
@@ -432,8 +432,8 @@ def test_indexes_proxies_and_certificates_are_kept_and_handed_on_to_uv() -> None
 
 
 def test_uvs_own_index_comes_before_pips() -> None:
-    outer = {"HOME": "/root", "PIP_INDEX_URL": "https://pip.example", "UV_DEFAULT_INDEX": "https://uv.example"}
-    inner = commands.environment(outer, Path("/work"))
+    outer = {"HOME": "/home/ada", "PIP_INDEX_URL": "https://pip.example", "UV_DEFAULT_INDEX": "https://uv.example"}
+    inner = commands.environment(outer, Path("/project"))
     assert (inner["UV_DEFAULT_INDEX"], inner["PIP_INDEX_URL"]) == ("https://uv.example",) * 2
 
 
@@ -444,12 +444,13 @@ def test_the_index_of_pips_configuration_counts(tmp_path: Path) -> None:
     broken.write_text("index-url\n", encoding="utf-8")
     assert commands.pip_index([first, second, tmp_path / "none"]) == "https://second.example/%40simple"
     assert commands.pip_index([broken]) is None
-    inner = commands.environment({"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(first)}, Path("/work"))
+    inner = commands.environment({"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(first)}, Path("/project"))
     assert inner["UV_DEFAULT_INDEX"] == "https://first.example/simple"
 
 
 def test_without_a_home_the_cache_is_in_the_project() -> None:
-    assert commands.environment({"HOME": "/nonexistent"}, Path("/work"))["UV_CACHE_DIR"] == "/work/.runtime/uv-cache"
+    inner = commands.environment({"HOME": "/nonexistent"}, Path("/project"))
+    assert inner["UV_CACHE_DIR"] == "/project/.runtime/uv-cache"
 
 
 # --- failures --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,34 @@
+# make run    the taxi task, end to end, on this machine     ARGS="--task taxi_fare" for another
+# make test   checks and tests                               PYTEST="-k gate" for some of them
+# make env    the environment (called by the others)
+# make bench  our chain against TFX's own template
+
+PY := .venv/bin/python
+.PHONY: env run test check unit e2e bench format
+
+env:
+	@sh scripts/env.sh
+
+run: env
+	@$(PY) local_runner.py $(ARGS)
+
+test: check unit e2e
+
+check: env
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+
+unit: env
+	$(PY) -m pytest -m "not e2e" $(PYTEST)
+
+e2e: env
+	$(PY) -m pytest -m e2e $(PYTEST)
+
+bench: env
+	$(PY) -m benchmarks.template $(ARGS)
+
+format: env
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
