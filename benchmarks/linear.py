@@ -3,16 +3,20 @@
     linear_errors(task, read_split(root, "train"), read_split(root, "eval"))    -> {"mae": …, "rmse": …}
 
 It gets what the task gets, as an analyst would prepare it: numbers clipped as the task clips them, filled with the
-median and standardised; bucketized numbers also as quantile bins; everything else one-hot.
+median and standardised; bucketized numbers also as quantile bins; everything else one-hot. Those columns depend on one
+another, so that plain least squares has no stable answer: its weights reach 10¹² and its errors with them. The
+smallest usual ridge penalty, 1, settles that; penalties from 0.1 to 100 change the taxi fares' MAE by less than 0.5 %.
 """
 
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, StandardScaler
 
@@ -31,6 +35,7 @@ def read_split(root: Path, split: str) -> pd.DataFrame:
     Raises:
         FileNotFoundError: there is no such split, or more than one.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # else it tells of the GPUs that are not there
     import tensorflow as tf
 
     folders = [found for found in root.rglob(f"Split-{split}") if "ExampleGen" in found.parts]
@@ -67,10 +72,11 @@ def linear_errors(task: Task, train: pd.DataFrame, evaluation: pd.DataFrame) -> 
             *((f"bins_{name}", _bins(intervals), [name]) for name, intervals in binned.items()),
             ("terms", OneHotEncoder(handle_unknown="ignore"), terms),
         ],
-        sparse_threshold=0,  # dense: solved exactly, not by iteration
     )
-    model = make_pipeline(columns, LinearRegression())
-    model.fit(_inputs(task, train, numbers, terms), _target(task.label, train))
+    model = make_pipeline(columns, Ridge(alpha=1.0))
+    with warnings.catch_warnings():  # ties among the quantiles leave fewer bins than asked for
+        warnings.filterwarnings("ignore", "Bins whose width are too small")
+        model.fit(_inputs(task, train, numbers, terms), _target(task.label, train))
     error = model.predict(_inputs(task, evaluation, numbers, terms)) - _target(task.label, evaluation)
     return {
         "mae": float(np.abs(error).mean()),

@@ -66,7 +66,7 @@ def measure(command: Sequence[str], *, cwd: Path, stdout: Path, log: Path) -> Me
     tree = _Tree()
     with stdout.open("wb") as out, log.open("wb") as err:
         began = time.perf_counter()
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             list(command), cwd=cwd, env=environment, stdout=out, stderr=err, start_new_session=True
         )
         try:

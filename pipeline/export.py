@@ -30,51 +30,91 @@ TOLERANCE = 1e-5
 _EMPTY: dict[tf.DType, Any] = {tf.float32: float("nan"), tf.int64: INT_MISSING, tf.string: ""}
 
 
-def export(
-    model: keras.Model,
-    transform: tft.TFTransformOutput,
-    features: Sequence[Feature],
-    label: Label,
-    path: str,
-) -> None:
+class TransformGraph(tf.Module):
+    """The transform graph as a function of raw columns; to be tracked by what calls it.
+
+    TFT's own `transform_features_layer` does the same as a tf_keras model, which costs seconds to save and drags a
+    second Keras into the export.
+    """
+
+    def __init__(self, transform: tft.TFTransformOutput) -> None:
+        """Loads what the Transform component wrote."""
+        super().__init__()
+        self._spec = transform.raw_feature_spec()
+        self._loaded = tf.saved_model.load(transform.transform_savedmodel_dir)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Raw column -> parsing spec."""
+        return dict(self._spec)
+
+    def __call__(self, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        """Transformed columns; raw columns that are not given are missing in every row."""
+        rows = _row_count(next(iter(raw.values())))
+        return self._loaded.transform_fn(
+            {name: raw[name] if name in raw else _all_missing(spec, rows) for name, spec in self._spec.items()}
+        )
+
+
+def _row_count(column: Any) -> tf.Tensor:
+    return column.dense_shape[0] if isinstance(column, tf.SparseTensor) else tf.shape(column, tf.int64)[0]
+
+
+def _all_missing(spec: Any, rows: tf.Tensor) -> Any:
+    if isinstance(spec, tf.io.VarLenFeature):
+        none = tf.zeros([0, 2], tf.int64)
+        return tf.SparseTensor(none, tf.zeros([0], spec.dtype), tf.stack([rows, tf.constant(1, tf.int64)]))
+    return tf.fill(
+        tf.concat([[rows], tf.constant(spec.shape, tf.int64)], 0), tf.constant(_EMPTY[spec.dtype], spec.dtype)
+    )
+
+
+def export(model: keras.Model, graph: TransformGraph, features: Sequence[Feature], label: Label, path: str) -> None:
     """Writes the SavedModel.
 
     Args:
       model: transformed name -> tensor [rows, 1], to tensor [rows, 1].
-      transform: what the Transform component wrote.
+      graph: the transform graph.
       features: the task's features.
       label: the task's label.
       path: folder to write to.
     """
-    raw_spec = transform.raw_feature_spec()
-    serving_spec = {feature.name: raw_spec[feature.name] for feature in features}
-    label_spec = {column: raw_spec[column] for column in label.columns}
-    serving_layer = transform.transform_features_layer()
-    label_layer = transform.transform_features_layer()
-    names = [feature.transformed for feature in features]
-
-    def predict(raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        transformed = serving_layer(dict(raw))
-        return {label.output: tf.squeeze(model({name: transformed[name] for name in names}, training=False), 1)}
-
-    def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return predict(tf.io.parse_example(examples, serving_spec))
-
-    def serve_columns(columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return predict({name: _as_raw(value, serving_spec[name]) for name, value in columns.items()})
-
-    def transform_labels(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {label.transformed: label_layer(tf.io.parse_example(examples, label_spec))[label.transformed]}
-
+    serving_spec = {feature.name: graph.spec[feature.name] for feature in features}
+    label_spec = {column: graph.spec[column] for column in label.columns}
     examples = tf.TensorSpec([None], tf.string, name="examples")
     columns = {name: tf.TensorSpec([None], spec.dtype, name=name) for name, spec in serving_spec.items()}
+
+    def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {label.output: predict(model, graph, features, tf.io.parse_example(examples, serving_spec))}
+
+    def serve_columns(columns: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        raw = {name: _as_raw(value, serving_spec[name]) for name, value in columns.items()}
+        return {label.output: predict(model, graph, features, raw)}
+
+    def transform_labels(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {label.transformed: graph(tf.io.parse_example(examples, label_spec))[label.transformed]}
+
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive._tf_trackable.transform_layers = [serving_layer, label_layer]
-    archive.add_endpoint(SERVING_SIGNATURE, serve_examples, [examples])
-    archive.add_endpoint(COLUMNS_SIGNATURE, serve_columns, [columns])
-    archive.add_endpoint(LABELS_SIGNATURE, transform_labels, [examples])
+    archive._tf_trackable.transform_graph = graph
+    for name, function, signature in (
+        (SERVING_SIGNATURE, serve_examples, examples),
+        (COLUMNS_SIGNATURE, serve_columns, columns),
+        (LABELS_SIGNATURE, transform_labels, examples),
+    ):
+        endpoint = tf.function(function, input_signature=[signature], autograph=False)
+        endpoint.get_concrete_function()
+        archive.add_endpoint(name, endpoint)
     archive.write_out(path, verbose=False)
+
+
+def predict(
+    model: keras.Model, graph: TransformGraph, features: Sequence[Feature], raw: Mapping[str, Any]
+) -> tf.Tensor:
+    """The model's answers on raw columns: shape [rows]."""
+    transformed = graph(raw)
+    inputs = {feature.transformed: transformed[feature.transformed] for feature in features}
+    return tf.squeeze(model(inputs, training=False), 1)
 
 
 def _as_raw(values: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:

@@ -7,6 +7,7 @@ same TensorFlow Transform graph runs in training and in serving, so unseen and m
 TensorFlow is imported inside the methods: listing tasks does not load it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -99,7 +100,7 @@ class Numeric(Feature):
     accepts: ClassVar[tuple[SchemaType, ...]] = ("FLOAT", "INT")
 
     def check(self) -> None:
-        number = isinstance(self.missing, int | float) and self.missing == self.missing
+        number = isinstance(self.missing, int | float) and math.isfinite(self.missing)
         self.require(
             number or self.missing in ("mean", "median"),
             "missing: expected a number, 'mean' or 'median'",
@@ -157,7 +158,8 @@ class Bucketized(Feature):
         )
         self.require(self.buckets is None or self.buckets > 1, "buckets: expected at least 2", buckets=self.buckets)
         ascending = all(low < high for low, high in zip(self.edges, self.edges[1:], strict=False))
-        self.require(ascending, "edges: expected ascending numbers", edges=self.edges)
+        finite = all(math.isfinite(edge) for edge in self.edges)
+        self.require(ascending and finite, "edges: expected ascending, finite numbers", edges=self.edges)
 
     @property
     def intervals(self) -> int:

@@ -1,5 +1,6 @@
 """What a task measures, and the rules a candidate model must pass: plain settings, no TensorFlow."""
 
+import math
 from dataclasses import dataclass
 
 from pipeline.errors import TaskError, nearest
@@ -47,6 +48,10 @@ class Gate:
             raise TaskError(f"gate: unknown metric {self.metric!r}.{nearest(self.metric, HIGHER_IS_BETTER)}")
         if self.at_least is self.at_most is self.no_worse_by is None:
             raise TaskError(f"gate on {self.metric}: expected at_least, at_most or no_worse_by. Received: none of them")
+        bounds = {"at_least": self.at_least, "at_most": self.at_most, "no_worse_by": self.no_worse_by}
+        for name, bound in bounds.items():
+            if bound is not None and math.isnan(bound):
+                raise TaskError(f"gate on {self.metric}: {name}: expected a number. Received: {name}={bound}")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise TaskError(
                 f"gate on {self.metric}: expected at_least <= at_most. "

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
 
 from pipeline.errors import TaskError, UsageError, nearest
 from pipeline.task import Task
@@ -57,10 +58,10 @@ def _replace(owner: Any, path: Sequence[str], value: Any, override: str) -> Any:
     head, rest = path[0], path[1:]
     if isinstance(owner, tuple):
         index = {feature.name: position for position, feature in enumerate(owner)}
-        if head not in index or not rest:
-            raise UsageError(
-                f"--set {override}: expected features.<name>.<field>; no such feature.{nearest(head, index)}"
-            )
+        if head not in index:
+            raise UsageError(f"--set {override}: no feature {head!r}.{nearest(head, index)}")
+        if not rest:
+            raise UsageError(f"--set {override}: expected features.<name>.<field>, e.g. features.{head}.name")
         changed = _replace(owner[index[head]], rest, value, override)
         return (*owner[: index[head]], changed, *owner[index[head] + 1 :])
     if not dataclasses.is_dataclass(owner):
@@ -73,6 +74,10 @@ def _replace(owner: Any, path: Sequence[str], value: Any, override: str) -> Any:
     try:
         annotation: Any = fields[head].type
         checked = TypeAdapter(annotation).validate_python(value)
+    except PydanticSchemaGenerationError as error:
+        raise UsageError(
+            f"--set {override}: {head} can't be set here. Received: {value!r}. Next: edit the task"
+        ) from error
     except ValidationError as error:
         detail = error.errors()[0]
         raise UsageError(

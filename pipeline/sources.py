@@ -89,10 +89,10 @@ class Csv:
             for name in required:
                 if name not in header:
                     problems.append(f"{file}: column {name!r} is missing.{nearest(name, header)}")
-        known = [header for header in headers.values() if header]
-        if any(header != known[0] for header in known):
-            odd = next(file for file, header in headers.items() if header and header != known[0])
-            problems.append(f"{odd}: its header differs from that of {next(iter(headers))}.")
+        named = [file for file, header in headers.items() if header]
+        odd = next((file for file in named if headers[file] != headers[named[0]]), None)
+        if odd:
+            problems.append(f"{odd}: its header differs from that of {named[0]}.")
         raise_all(DataBlocked, "The data can't be used as it is:", problems)
 
 

@@ -11,7 +11,7 @@ from tfx.v1.components import FnArgs
 
 from pipeline import tasks
 from pipeline.errors import DataBlocked, MillraceError
-from pipeline.export import export, verify
+from pipeline.export import TransformGraph, export, predict, verify
 from pipeline.labels import Binary, Label
 from pipeline.models.base import inputs_of
 from pipeline.strategies import strategy
@@ -44,9 +44,12 @@ def run_fn(fn_args: FnArgs) -> None:
     with scope.scope():
         model = compiled(task, label_scale(rows(fn_args.train_files, transform, task, 4096)))
     fit(model, fn_args.train_files, fn_args.eval_files, transform, task, fn_args.model_run_dir)
-    export(model, transform, task.features, task.label, fn_args.serving_model_dir)
+    graph = TransformGraph(transform)
+    export(model, graph, task.features, task.label, fn_args.serving_model_dir)
     examples = _some_rows(config["raw_examples"])
-    verify(fn_args.serving_model_dir, examples, _answers(model, transform, task, examples), task.features, task.label)
+    spec = {feature.name: graph.spec[feature.name] for feature in task.features}
+    expected = predict(model, graph, task.features, tf.io.parse_example(examples, spec)).numpy()
+    verify(fn_args.serving_model_dir, examples, expected, task.features, task.label)
 
 
 def rows(files: Sequence[str], transform: tft.TFTransformOutput, task: Task, batch_size: int) -> tf.data.Dataset:
@@ -185,11 +188,3 @@ def _some_rows(files: Sequence[str]) -> list[bytes]:
     if not examples:
         raise DataBlocked("The eval split has no row. Next: check the split of the task and the size of the data.")
     return examples
-
-
-def _answers(model: keras.Model, transform: tft.TFTransformOutput, task: Task, examples: Sequence[bytes]) -> np.ndarray:
-    """The trained model's answers on raw rows through the transform graph, in process: shape [rows]."""
-    spec = {feature.name: transform.raw_feature_spec()[feature.name] for feature in task.features}
-    transformed = transform.transform_features_layer()(tf.io.parse_example(list(examples), spec))
-    answers: np.ndarray = model({feature.transformed: transformed[feature.transformed] for feature in task.features})
-    return np.asarray(answers).ravel()

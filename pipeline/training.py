@@ -1,9 +1,11 @@
 """How a task's model is trained: plain settings, no TensorFlow."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pipeline.errors import TaskError
+from pipeline.strategies import NAMES
 
 
 def _require(ok: bool, rule: str, **received: object) -> None:
@@ -23,7 +25,7 @@ class Adam:
     learning_rate: float = 1e-3
 
     def __post_init__(self) -> None:
-        _require(self.learning_rate > 0, "learning_rate: expected above 0", learning_rate=self.learning_rate)
+        _require(0 < self.learning_rate < math.inf, "learning_rate: expected above 0", learning_rate=self.learning_rate)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Sgd:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        _require(self.learning_rate > 0, "learning_rate: expected above 0", learning_rate=self.learning_rate)
+        _require(0 < self.learning_rate < math.inf, "learning_rate: expected above 0", learning_rate=self.learning_rate)
         _require(0 <= self.momentum < 1, "momentum: expected a share in [0, 1)", momentum=self.momentum)
 
 
@@ -86,3 +88,4 @@ class Training:
         _require(
             isinstance(self.optimizer, Adam | Sgd), "optimizer: expected Adam(…) or Sgd(…)", optimizer=self.optimizer
         )
+        _require(self.strategy in NAMES, f"strategy: expected one of {', '.join(NAMES)}", strategy=self.strategy)

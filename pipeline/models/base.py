@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pipeline.errors import TaskError
 from pipeline.features import Feature
 
@@ -74,23 +76,25 @@ def deep_columns(features: Sequence[Feature], inputs: dict[str, Any]) -> "keras.
 
 
 def linear_score(features: Sequence[Feature], inputs: dict[str, Any], l2: float = 0.0) -> "keras.KerasTensor":
-    """One weight for each number and each id, summed: shape [rows, 1]."""
+    """One weight for each number and each id, summed: shape [rows, 1].
+
+    The weights of all ids are one table, in the order of the features: one lookup where a table each would take many.
+    """
     import keras
 
     penalty = keras.regularizers.L2(l2) if l2 else None
     numbers = [inputs[feature.transformed] for feature in features if feature.cardinality is None]
+    ids = [inputs[feature.transformed] for feature in features if feature.cardinality is not None]
     scores = []
     if numbers:
         joined = keras.layers.Concatenate(name="numbers")(numbers) if len(numbers) > 1 else numbers[0]
         scores.append(keras.layers.Dense(1, kernel_regularizer=penalty, name="numbers_weight")(joined))
-    for feature in features:
-        if feature.cardinality is not None:
-            weight = keras.layers.Embedding(
-                feature.cardinality,
-                1,
-                embeddings_initializer="zeros",
-                embeddings_regularizer=penalty,
-                name=f"{feature.name}_weight",
-            )
-            scores.append(keras.layers.Flatten(name=f"{feature.name}_wide")(weight(inputs[feature.transformed])))
+    if ids:
+        sizes = [feature.cardinality for feature in features if feature.cardinality is not None]
+        first = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
+        joined = keras.layers.Concatenate(name="ids")(ids) if len(ids) > 1 else ids[0]
+        weights = keras.layers.Embedding(
+            sum(sizes), 1, embeddings_initializer="zeros", embeddings_regularizer=penalty, name="ids_weight"
+        )
+        scores.append(keras.ops.sum(weights(joined + first), axis=1))
     return keras.layers.Add(name="linear")(scores) if len(scores) > 1 else scores[0]

@@ -6,6 +6,7 @@ memory is known, a crash is a failed node and not a dead run, and branches run s
 """
 
 import faulthandler
+import logging
 import multiprocessing
 import os
 import resource
@@ -21,7 +22,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from absl import logging
+import absl.logging
 
 from pipeline.errors import ExitCode, MillraceError
 
@@ -160,7 +161,8 @@ def _main(sender: Connection, function: Callable[..., Any], args: tuple[Any, ...
     os.environ.pop("PYTHONSAFEPATH", None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
-    logging.set_verbosity(logging.INFO)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, force=True)
+    absl.logging.set_verbosity(absl.logging.INFO)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         value, error, code = function(*args), None, ExitCode.PUSHED

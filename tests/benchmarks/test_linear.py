@@ -1,5 +1,6 @@
 """The linear baseline on a fare that is linear by construction."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.linear import linear_errors, read_split
-from pipeline.features import Categorical, Numeric, Vocabulary
+from pipeline.features import Bucketized, Categorical, Numeric, Vocabulary
 from pipeline.gates import Evaluation, Gate
 from pipeline.labels import Binary, Regression
 from pipeline.models.linear import Linear
@@ -41,11 +42,21 @@ def trips(rows: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame({"miles": miles, "hour": hour, "company": company, "fare": fare})
 
 
-def test_linear_data_is_fitted_exactly() -> None:
+def test_linear_data_is_fitted() -> None:
+    # Fares go from 3 to 106 dollars; only the ridge penalty keeps the errors above 0.
     errors = linear_errors(fares(Regression("fare")), trips(600, 0), trips(200, 1))
-    assert errors["mae"] == pytest.approx(0.0, abs=1e-6)
-    assert errors["rmse"] == pytest.approx(0.0, abs=1e-6)
+    assert errors["mae"] < 0.1
+    assert errors["rmse"] < 0.1
     assert errors["example_count"] == 200
+
+
+def test_columns_that_depend_on_one_another_do_no_harm() -> None:
+    train, evaluation = trips(600, 0), trips(200, 1)
+    for rows in (train, evaluation):
+        rows["miles_again"] = rows["miles"] * 1.609 + 1e-9 * rows["hour"]
+    task = fares(Regression("fare"))
+    doubled = dataclasses.replace(task, features=(*task.features, Bucketized("miles_again", buckets=10)))
+    assert linear_errors(doubled, train, evaluation)["rmse"] < 1.0
 
 
 def test_the_labels_clip_is_used_on_both_splits() -> None:

@@ -1,0 +1,114 @@
+"""What many tests share: a transform graph from a few rows, and transformed rows on disk, by one small Beam run."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.features import Feature
+from pipeline.labels import Label
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+Row = Mapping[str, Any]
+Analyse = Callable[[Sequence[Row], dict[str, Any], Callable[[dict[str, Any]], dict[str, Any]]], Any]
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """A small data set that went through TensorFlow Transform.
+
+    Attributes:
+      transform: TFT's output.
+      raw: serialised raw tf.Examples, with the label.
+      columns: transformed name -> array of shape [rows, 1].
+      raw_files: the raw rows, as ExampleGen writes them.
+      files: the transformed rows, as Transform writes them.
+    """
+
+    transform: Any
+    raw: list[bytes]
+    columns: dict[str, Any]
+    raw_files: list[str]
+    files: list[str]
+
+
+@pytest.fixture(scope="session")
+def example() -> Callable[[Row], bytes]:
+    """A function: column -> value or None, to a serialised tf.Example."""
+    import numpy as np
+    import tensorflow as tf
+
+    def serialise(row: Row) -> bytes:
+        features = {}
+        for name, value in row.items():
+            if value is None:
+                continue
+            if isinstance(value, str | bytes):
+                value = value.encode() if isinstance(value, str) else value
+                features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+            elif isinstance(value, int | np.integer):
+                features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+            else:
+                features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+        encoded: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+        return encoded
+
+    return serialise
+
+
+@pytest.fixture(scope="session")
+def analyse(tmp_path_factory: pytest.TempPathFactory) -> Analyse:
+    """A function: rows, their feature spec and a preprocessing_fn, to TFT's output; a real analysis, in process."""
+    import apache_beam as beam
+    import tensorflow_transform as tft
+    import tensorflow_transform.beam as tft_beam
+    from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+    def run(rows: Sequence[Row], spec: dict[str, Any], preprocessing_fn: Callable[..., dict[str, Any]]) -> Any:
+        folder = str(tmp_path_factory.mktemp("transform") / "graph")
+        metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
+        whole = [{name: row.get(name) for name in spec} for row in rows]
+        with (
+            beam.Pipeline(runner="FnApiRunner") as pipeline,
+            tft_beam.Context(temp_dir=str(tmp_path_factory.mktemp("beam"))),
+        ):
+            data = pipeline | beam.Create(whole)
+            graph = (data, metadata) | tft_beam.AnalyzeDataset(preprocessing_fn)
+            _ = graph | tft_beam.WriteTransformFn(folder)
+            _ = metadata | tft_beam.WriteMetadata(f"{folder}/metadata", pipeline=pipeline)
+        return tft.TFTransformOutput(folder)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def transformed(
+    analyse: Analyse, example: Callable[[Row], bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Sequence[Row], dict[str, Any], tuple[Feature, ...], Label], Transformed]:
+    """A function: rows, their feature spec, features and label, to the data set as a Trainer sees it."""
+    import tensorflow as tf
+
+    from pipeline.transform import preprocess
+
+    def write(records: Sequence[bytes], file: Path) -> str:
+        with tf.io.TFRecordWriter(str(file), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
+            for record in records:
+                writer.write(record)
+        return str(file)
+
+    def run(rows: Sequence[Row], spec: dict[str, Any], features: tuple[Feature, ...], label: Label) -> Transformed:
+        transform = analyse(rows, spec, lambda inputs: preprocess(inputs, features, label))
+        raw = [example(row) for row in rows]
+        made = transform.transform_features_layer()(tf.io.parse_example(raw, spec))
+        columns = {name: value.numpy() for name, value in made.items()}
+        folder = tmp_path_factory.mktemp("examples")
+        encoded = [example({name: column[i, 0] for name, column in columns.items()}) for i in range(len(rows))]
+        return Transformed(
+            transform, raw, columns, [write(raw, folder / "raw.gz")], [write(encoded, folder / "transformed.gz")]
+        )
+
+    return run

@@ -1,0 +1,118 @@
+"""Curated schemas: what does not fit is said with column and type, what does not parse with file and line."""
+
+from pathlib import Path
+
+import pytest
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from pipeline import schema, tasks
+from pipeline.errors import TaskError, UsageError
+from pipeline.expressions import Column
+from pipeline.features import Bucketized, Categorical, Hashed, Numeric, Vocabulary
+from pipeline.gates import Evaluation, Gate
+from pipeline.labels import Binary, Label
+from pipeline.models.linear import Linear
+from pipeline.sources import Csv
+from pipeline.task import Task
+
+TYPES = {"miles": "FLOAT", "hour": "INT", "company": "BYTES", "tips": "FLOAT", "fare": "FLOAT"}
+LABEL = Binary.where("tips", greater_than=0.2 * Column("fare"))
+FITTING = (Numeric("miles"), Categorical("hour", size=24), Vocabulary("company"))
+
+
+def proto(types: dict[str, str]) -> schema_pb2.Schema:
+    made = schema_pb2.Schema()
+    for name, kind in types.items():
+        made.feature.add(name=name, type=schema_pb2.FeatureType.Value(kind))
+    return made
+
+
+def task(*features: object, label: Label = LABEL, slices: tuple[str, ...] = ()) -> Task:
+    gates = (Gate("auc", at_least=0.5),)
+    return Task(
+        name="trips",
+        question="?",
+        source=Csv("rows.csv"),
+        label=label,
+        features=features,  # type: ignore[arg-type]
+        model=Linear(),
+        evaluation=Evaluation(metrics=("auc",), slices=slices, gates=gates),
+    )
+
+
+def misfit(checked: Task, types: dict[str, str] = TYPES) -> list[str]:
+    with pytest.raises(TaskError) as caught:
+        schema.check(checked, proto(types))
+    title, *problems = str(caught.value).splitlines()
+    assert title == "task 'trips' does not fit its schema:"
+    return problems
+
+
+def test_a_task_that_fits() -> None:
+    schema.check(task(*FITTING, slices=("hour",)), proto(TYPES))
+
+
+def test_a_column_that_the_schema_lacks() -> None:
+    assert misfit(task(Numeric("mile"))) == [
+        "  - column 'mile' is not in the schema. Did you mean 'miles'? Known: company, fare, hour, miles, tips."
+    ]
+
+
+def test_a_slice_and_a_label_that_the_schema_lacks() -> None:
+    problems = misfit(task(*FITTING, slices=("day",), label=Binary("tipped")))
+    assert [problem.split(" is not")[0] for problem in problems] == ["  - column 'day'", "  - column 'tipped'"]
+
+
+@pytest.mark.parametrize(
+    ("feature", "takes", "received"),
+    [
+        (Numeric("company"), "FLOAT or INT", "BYTES"),
+        (Bucketized("company", buckets=3), "FLOAT or INT", "BYTES"),
+        (Categorical("miles", size=3), "INT", "FLOAT"),
+        (Vocabulary("miles"), "BYTES or INT", "FLOAT"),
+        (Hashed("miles", buckets=3), "BYTES or INT", "FLOAT"),
+    ],
+)
+def test_a_kind_that_can_not_take_the_columns_type(feature: object, takes: str, received: str) -> None:
+    (problem,) = misfit(task(feature))
+    assert problem.endswith(f"{type(feature).__name__} takes {takes}. Received: type={received}")
+
+
+def test_a_label_of_text() -> None:
+    assert misfit(task(Numeric("miles"), label=Binary("company"))) == [
+        "  - label column 'company': expected FLOAT or INT. Received: type=BYTES"
+    ]
+
+
+def test_read_says_file_and_line_of_what_does_not_parse(tmp_path: Path) -> None:
+    file = tmp_path / "schema.pbtxt"
+    file.write_text('feature {\n  name: "a"\n  typo: FLOAT\n}\n', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"schema\.pbtxt does not parse at line:column 3:3 .*typo"):
+        schema.read(file)
+
+
+def test_read_says_what_can_not_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"none\.pbtxt can't be read"):
+        schema.read(tmp_path / "none.pbtxt")
+    (tmp_path / "latin.pbtxt").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(UsageError, match=r"latin\.pbtxt can't be read"):
+        schema.read(tmp_path / "latin.pbtxt")
+
+
+def test_path_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "SCHEMAS", tmp_path)
+    assert schema.path_of("trips") is None
+    (tmp_path / "trips").mkdir()
+    (tmp_path / "trips" / "schema.pbtxt").touch()
+    assert schema.path_of("trips") == tmp_path / "trips" / "schema.pbtxt"
+
+
+@pytest.mark.parametrize("name", [name for name in tasks.names() if schema.path_of(name)])
+def test_each_curated_schema_fits_its_task(name: str) -> None:
+    path = schema.path_of(name)
+    assert path is not None
+    read = schema.read(path)
+    schema.check(tasks.load(name), read)
+    label = tasks.load(name).label.name
+    (labelled,) = (feature for feature in read.feature if feature.name == label)
+    assert list(labelled.not_in_environment) == ["SERVING"]
