@@ -90,6 +90,11 @@ def compare(stock: Sequence[Run], ours: Sequence[Run]) -> list[Row]:
     ]
 
 
+def disturbance(runs: Sequence[Run], cores: int) -> float:
+    """The largest share of the machine that other programs took during a run: 0.5 is one core of two."""
+    return max(run.other_cpu_seconds / (run.process_seconds * cores) for run in runs)
+
+
 def table(rows: Sequence[Row], title: str) -> Table:
     """The comparison for a terminal.
 

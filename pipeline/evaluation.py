@@ -1,6 +1,8 @@
 """TFMA's configuration from the task, and its results read back."""
 
+import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,26 +32,31 @@ _TFMA_CLASSES = {
 BASELINE = "baseline"
 OVERALL = "overall"
 _EQUAL = 1e-10
+_PART = re.compile(r'([^=]+)=("(?:[^"\\]|\\.)*"|.*?)(?:, |$)', re.DOTALL)
 
 
-def eval_config(task: Task) -> tfma.EvalConfig:
-    """The metrics, slices and thresholds of a task, for candidate and baseline."""
+def eval_config(task: Task) -> config_pb2.EvalConfig:
+    """The metrics, slices and thresholds of a task.
+
+    One model without a name: TFX adds the baseline, where there is one, and names both; it refuses a config that has
+    the two already and leaves one nameless.
+    """
     gates = {metric: [g for g in task.evaluation.gates if g.metric == metric] for metric in task.evaluation.metrics}
     spec = {
         "signature_name": SERVING_SIGNATURE,
         "preprocessing_function_names": [LABELS_SIGNATURE],
         "label_key": task.label.transformed,
     }
-    return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(**spec), tfma.ModelSpec(name=BASELINE, is_baseline=True, **spec)],
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(**spec)],
         slicing_specs=[
-            tfma.SlicingSpec(),
-            *(tfma.SlicingSpec(feature_keys=list(cross)) for cross in task.evaluation.crosses),
+            config_pb2.SlicingSpec(),
+            *(config_pb2.SlicingSpec(feature_keys=list(cross)) for cross in task.evaluation.crosses),
         ],
         metrics_specs=[
-            tfma.MetricsSpec(
+            config_pb2.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(
+                    config_pb2.MetricConfig(
                         class_name=_TFMA_CLASSES[metric],
                         config=f'"name": "{metric}"',
                         per_slice_thresholds=[_threshold(gate) for gate in rules],
@@ -63,7 +70,7 @@ def eval_config(task: Task) -> tfma.EvalConfig:
 
 def _threshold(gate: Gate) -> config_pb2.PerSliceMetricThreshold:
     """TFMA's threshold for a gate. A plain `threshold` would also hold every slice to it."""
-    threshold = tfma.MetricThreshold()
+    threshold = config_pb2.MetricThreshold()
     if gate.at_least is not None:
         threshold.value_threshold.lower_bound.value = gate.at_least
     if gate.at_most is not None:
@@ -71,12 +78,12 @@ def _threshold(gate: Gate) -> config_pb2.PerSliceMetricThreshold:
     if gate.no_worse_by is not None:
         higher = HIGHER_IS_BETTER[gate.metric]
         threshold.change_threshold.direction = (
-            tfma.MetricDirection.HIGHER_IS_BETTER if higher else tfma.MetricDirection.LOWER_IS_BETTER
+            config_pb2.MetricDirection.HIGHER_IS_BETTER if higher else config_pb2.MetricDirection.LOWER_IS_BETTER
         )
-        # TFMA compares candidate - baseline strictly; the last term lets an equal model pass with a margin of 0.
+        # TFMA compares candidate - baseline; the last term lets an equal model pass with a margin of 0 despite rounding.
         threshold.change_threshold.absolute.value = (-1 if higher else 1) * (gate.no_worse_by + _EQUAL)
     return config_pb2.PerSliceMetricThreshold(
-        slicing_specs=[tfma.SlicingSpec(feature_keys=list(gate.cross))], threshold=threshold
+        slicing_specs=[config_pb2.SlicingSpec(feature_keys=list(gate.cross))], threshold=threshold
     )
 
 
@@ -100,7 +107,12 @@ def metrics(evaluation: str, model_name: str | None = None) -> dict[str, dict[st
 
 
 def _slice_name(key: Iterable[tuple[str, Any]]) -> str:
-    return ", ".join(f"{column}={value}" for column, value in key) or OVERALL
+    return ", ".join(f"{column}={_quoted(str(value))}" for column, value in key) or OVERALL
+
+
+def _quoted(value: str) -> str:
+    """A slice's value, in quotation marks where it could be taken for two."""
+    return json.dumps(value, ensure_ascii=False) if ", " in value or value.startswith('"') else value
 
 
 def _values(metrics_by_name: dict[str, Any]) -> Iterable[tuple[str, float]]:
@@ -129,7 +141,7 @@ def verdicts(
 def _verdict(
     gate: Gate, candidate: dict[str, dict[str, float]], baseline: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
-    slices = [name for name in candidate if _columns(name) == gate.cross]
+    slices = [name for name in candidate if _columns(name) == tuple(sorted(gate.cross))]
     checks = {
         name: _check(gate, candidate[name].get(gate.metric), baseline.get(name, {}).get(gate.metric)) for name in slices
     }
@@ -144,7 +156,8 @@ def _verdict(
 
 
 def _columns(slice_name: str) -> tuple[str, ...]:
-    return () if slice_name == OVERALL else tuple(part.partition("=")[0] for part in slice_name.split(", "))
+    """The columns of a slice, sorted, as TFMA has them."""
+    return () if slice_name == OVERALL else tuple(part[1] for part in _PART.finditer(slice_name))
 
 
 def _check(gate: Gate, value: float | None, base: float | None) -> tuple[bool, str]:

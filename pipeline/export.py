@@ -145,7 +145,8 @@ def verify(
       label: the task's label.
 
     Raises:
-      ExportError: a signature is missing, fails, or answers otherwise by more than TOLERANCE.
+      ExportError: a signature is missing, fails, or answers otherwise by more than TOLERANCE, absolute
+        and, for large answers, relative.
     """
     rows = [tf.train.Example.FromString(example).features.feature for example in examples]
     run = _session(path)
@@ -154,7 +155,7 @@ def verify(
         (COLUMNS_SIGNATURE, lambda keys: {name: _column(rows, name, dtype) for name, dtype in keys.items()}),
     ):
         received = run(signature, inputs)[label.output].reshape(-1)
-        if received.shape != expected.shape or not np.allclose(received, expected, rtol=0, atol=TOLERANCE):
+        if received.shape != expected.shape or not np.allclose(received, expected, rtol=TOLERANCE, atol=TOLERANCE):
             worst = int(np.argmax(np.abs(received - expected))) if received.shape == expected.shape else 0
             raise ExportError(
                 f"export: signature {signature!r} does not answer as the trained model. "

@@ -24,12 +24,12 @@ INT_MISSING = -(2**63)
 
 @dataclass(frozen=True)
 class ZScore:
-    """Subtracts the mean and divides by the standard deviation of the training split."""
+    """Subtracts the mean and divides by the standard deviation of what the training split observed; 0 where that is 0."""
 
 
 @dataclass(frozen=True)
 class MinMax:
-    """Maps the training split's range to [0, 1]; values outside it fall outside."""
+    """Maps the range that the training split observed to [0, 1]; values outside it fall outside; 0 where it is empty."""
 
 
 @dataclass(frozen=True)
@@ -120,20 +120,39 @@ class Numeric(Feature):
 
         values = dense_floats(column)
         present = tf.math.is_finite(values)
+        observed = tf.boolean_mask(values, present)
         fill: Any = self.missing
-        if isinstance(fill, str):
-            observed = tf.boolean_mask(values, present)
-            fill = tft.mean(observed) if fill == "mean" else tft.quantiles(observed, 2, epsilon=0.01)[0][0]
-        values = tf.where(present, values, tf.cast(fill, tf.float32))
+        if fill == "mean":
+            fill = tft.mean(observed)
+        elif fill == "median":
+            fill = tft.quantiles(observed, 2, epsilon=0.01)[0][0]
+        filled = tf.where(present, values, tf.cast(fill, tf.float32))
+        return tf.expand_dims(self._scaled(filled, observed), 1)
+
+    def _scaled(self, values: "tf.Tensor", observed: "tf.Tensor") -> "tf.Tensor":
+        """The values, scaled by the range or the moments of those that training observed.
+
+        Filled-in values have no part in them: so no analysis waits for another, and one pass over the rows does.
+        """
+        import tensorflow as tf
+        import tensorflow_transform as tft
+
+        values, observed = self._shaped(values), self._shaped(observed)
+        if self.scale is None:
+            return values
+        if isinstance(self.scale, MinMax):
+            low, span = tft.min(observed), tft.max(observed) - tft.min(observed)
+        else:
+            low, span = tft.mean(observed), tf.sqrt(tft.var(observed))
+        return tf.math.divide_no_nan(values - low, span)
+
+    def _shaped(self, values: "tf.Tensor") -> "tf.Tensor":
+        """The values, clipped and, for Log, taken the logarithm of."""
+        import tensorflow as tf
+
         if self.clip is not None:
             values = tf.clip_by_value(values, *self.clip)
-        if isinstance(self.scale, Log):
-            values = tft.scale_to_z_score(tf.math.log1p(tf.maximum(values, 0.0)))
-        elif isinstance(self.scale, ZScore):
-            values = tft.scale_to_z_score(values)
-        elif isinstance(self.scale, MinMax):
-            values = tft.scale_to_0_1(values)
-        return tf.expand_dims(values, 1)
+        return tf.math.log1p(tf.maximum(values, 0.0)) if isinstance(self.scale, Log) else values
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import csv
 import importlib.util
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,11 +61,11 @@ class Csv:
             return str(fixed), str(path.relative_to(fixed))
         return (str(path.parent), path.name) if path.is_file() else (str(path), "*")
 
-    def check(self, required: Sequence[str]) -> None:
+    def check(self, required: Mapping[str, str]) -> None:
         """Reads the header and the first row of each file, before anything heavy starts.
 
         Args:
-          required: columns that the task reads.
+          required: columns that the task reads, each with what it is there ("the label", "a feature").
 
         Raises:
           UsageError: see `files`.
@@ -86,9 +86,11 @@ class Csv:
             repeated = sorted({name for name in header if header.count(name) > 1 and name})
             if repeated:
                 problems.append(f"{file}: the header names {', '.join(repeated)} more than once.")
-            for name in required:
-                if name not in header:
-                    problems.append(f"{file}: column {name!r} is missing.{nearest(name, header)}")
+            problems += [
+                f"{file}: column {name!r}, {role}, is missing.{nearest(name, set(header) - set(required))}"
+                for name, role in required.items()
+                if name not in header
+            ]
         named = [file for file, header in headers.items() if header]
         odd = next((file for file in named if headers[file] != headers[named[0]]), None)
         if odd:

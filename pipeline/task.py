@@ -1,5 +1,6 @@
 """Task: the question, the data, the features, the model and the rules, in one frozen object."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.errors import TaskError, raise_all
@@ -55,12 +56,10 @@ class Task:
         raise_all(TaskError, f"task {self.name!r} contradicts itself:", problems)
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """The raw columns that the task reads, sorted: features, label and slices."""
-        sliced = {column for cross in self.evaluation.crosses for column in cross}
-        return tuple(sorted({feature.name for feature in self.features} | self.label.columns | sliced))
-
-    @property
-    def serving_columns(self) -> tuple[str, ...]:
-        """The raw columns that a serving request holds, in the order of the features."""
-        return tuple(feature.name for feature in self.features)
+    def columns(self) -> Mapping[str, str]:
+        """The raw columns that the task reads, sorted, each with what it is: a feature, of the label, a slice."""
+        roles = {column: "a slice" for cross in self.evaluation.crosses for column in cross}
+        roles |= {feature.name: "a feature" for feature in self.features}
+        roles |= {column: "read by the label" for column in self.label.columns if column not in roles}
+        roles[self.label.name] = "the label"
+        return dict(sorted(roles.items()))

@@ -116,7 +116,7 @@ def compiled(task: Task, scale: tuple[float, float]) -> keras.Model:
         optimizer=_optimizer(task.training),
         loss=_loss(task.label, scale[1]),
         metrics=["binary_accuracy"] if isinstance(task.label, Binary) else ["mae"],
-        steps_per_execution=min(_STEPS_PER_CALL, task.training.steps),
+        steps_per_execution=_steps_per_call(_rounds(task.training)[1]),
         jit_compile=False,
     )
     return model
@@ -142,6 +142,17 @@ def _loss(label: Label, deviation: float) -> Any:
     return lambda target, output: loss(target / deviation, output / deviation)
 
 
+def _rounds(training: Training) -> tuple[int, int]:
+    """Number of validations, and steps before each: all rounds are alike and never more than `steps` together."""
+    rounds = -(-training.steps // training.validate_every)
+    return rounds, training.steps // rounds
+
+
+def _steps_per_call(steps: int) -> int:
+    """Steps in one call of the graph: a divisor, since Keras runs whole calls only and would overshoot."""
+    return max(count for count in range(1, _STEPS_PER_CALL + 1) if steps % count == 0)
+
+
 def fit(
     model: keras.Model,
     train_files: Sequence[str],
@@ -156,7 +167,7 @@ def fit(
       MillraceError: the loss is not a number.
     """
     training = task.training
-    every = min(training.validate_every, training.steps)
+    rounds, every = _rounds(training)
     callbacks: list[keras.callbacks.Callback] = [
         keras.callbacks.TensorBoard(log_dir=log_dir, update_freq="epoch", write_graph=False),
         keras.callbacks.TerminateOnNaN(),
@@ -167,7 +178,7 @@ def fit(
         )
     history = model.fit(
         _training_rows(train_files, transform, task),
-        epochs=-(-training.steps // every),
+        epochs=rounds,
         steps_per_epoch=every,
         validation_data=rows(eval_files, transform, task, 4096),
         callbacks=callbacks,

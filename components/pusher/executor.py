@@ -22,7 +22,10 @@ class Executor(tfx_pusher.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model where it is blessed, and marks the PushedModel artifact either way."""
+        """Pushes the model where it is blessed, and marks the PushedModel artifact either way.
+
+        Whatever can fail comes before the rename: a failed execution has pushed nothing.
+        """
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
@@ -34,6 +37,7 @@ class Executor(tfx_pusher.Executor):
         folder = destination.filesystem.base_directory
         version = _next_version(folder)
         incoming = f"{folder}/{_INCOMING}-{version}"
+        io_utils.copy_dir(model, pushed.uri)
         try:
             io_utils.copy_dir(model, incoming)
             fileio.rename(incoming, f"{folder}/{version}")
@@ -41,7 +45,6 @@ class Executor(tfx_pusher.Executor):
             if fileio.exists(incoming):
                 fileio.rmtree(incoming)
             raise
-        io_utils.copy_dir(model, pushed.uri)
         self._MarkPushed(pushed, pushed_destination=f"{folder}/{version}", pushed_version=version)
 
 

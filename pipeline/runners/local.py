@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 import time
 from dataclasses import asdict, replace
@@ -66,17 +67,30 @@ def run(config: RunConfig, watcher: Watcher, resumed_from: str | None = None) ->
         blocked = None
     except DataBlocked as error:
         task, blocked = tasks.load(config.task, config.overrides), error
+    with records.locked(config):
+        return _run_locked(config, task, watcher, resumed_from, blocked, started)
+
+
+def _run_locked(
+    config: RunConfig,
+    task: Task,
+    watcher: Watcher,
+    resumed_from: str | None,
+    blocked: DataBlocked | None,
+    started: float,
+) -> dict[str, Any]:
+    """The run, with its root locked; `blocked` is what preflight found wrong with the data."""
     folder = records.new_run(config)
-    if not blocked:
-        processes.warm_up(folder / "logs" / "millrace.log")
     record = _new_record(config, task, folder, resumed_from)
     execution = GraphRun(config, folder, watcher)
+    # A scheduler's stop is a Ctrl-C: the nodes are ended and the record is written.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         records.write(folder, record)
         if blocked:
             raise blocked
-        with records.locked(config):
-            record.update(execution.run())
+        processes.warm_up(folder / "logs" / "millrace.log")
+        record.update(execution.run())
         code, outcome, reason = _judge(config, execution.states, record)
     except UsageError:
         shutil.rmtree(folder)
@@ -193,8 +207,11 @@ class GraphRun:
                 outcome = "blocked" if blocked else "failed" if result.error is not None else result.value
                 state = replace(state, state=outcome, peak_mb=result.peak_mb, error=result.error)
             self._states[node] = state
-            if state.state == "blocked":
-                self._stop_all()
+        if any(state.state == "blocked" for state in self.states):
+            self._stop_all()
+            for node, state in self._states.items():
+                if state.state == "waiting":
+                    self._states[node] = replace(state, state="not_run")
         self._watcher.nodes(self.states)
 
     def _stop_all(self) -> None:

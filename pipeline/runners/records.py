@@ -62,6 +62,7 @@ def locked(config: RunConfig) -> Iterator[None]:
       MillraceError: another run has it.
     """
     try:
+        config.home.mkdir(parents=True, exist_ok=True)
         stream = os.open(config.home / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise unwritable(config, error) from error

@@ -1,10 +1,11 @@
 """Medians, ratios and the table's lines, from runs made up here."""
 
+import dataclasses
 import io
 
 from rich.console import Console
 
-from benchmarks.comparison import Row, compare, table
+from benchmarks.comparison import Row, compare, disturbance, table
 from benchmarks.quality import summary
 from benchmarks.sides import Run
 
@@ -75,6 +76,13 @@ def test_table_shows_units_and_gaps() -> None:
     assert cells["peak memory, MiB"] == ["2,200", "1,000", "2.20"]
     assert cells["auc"] == ["0.9000", "0.9000", ""]
     assert cells["example_count"] == ["4,966", "4,966", ""]
+
+
+def test_disturbance_is_the_worst_runs_share_of_the_machine() -> None:
+    quiet = run("ours", 1.0)
+    busy = dataclasses.replace(quiet, other_cpu_seconds=30.0)
+    assert disturbance([quiet], cores=2) == 0.0
+    assert disturbance([quiet, busy], cores=2) == 30.0 / 120.0
 
 
 def test_summary_over_seeds() -> None:

@@ -4,9 +4,9 @@ import itertools
 from typing import Any
 
 import pytest
-import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.evaluators import metrics_validator
-from tensorflow_model_analysis.metrics import metric_types
+from tensorflow_model_analysis.metrics import metric_specs, metric_types
+from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import config_util
 
 from pipeline import evaluation
@@ -44,19 +44,27 @@ def overall(**metrics: float) -> Metrics:
     return {"overall": metrics}
 
 
-def test_every_metric_of_a_task_is_one_of_tfmas() -> None:
+def test_every_metric_of_a_task_is_one_that_tfma_computes() -> None:
     assert set(evaluation._TFMA_CLASSES) == set(HIGHER_IS_BETTER)
-    for name in evaluation._TFMA_CLASSES.values():
-        assert hasattr(tfma.metrics, name), name
+    config = eval_config(task(*(Gate(metric, at_least=0) for metric in HIGHER_IS_BETTER)))
+    computed = {
+        key.name
+        for computation in metric_specs.to_computations(config.metrics_specs, eval_config=config)
+        for key in computation.keys
+    }
+    assert set(HIGHER_IS_BETTER) <= computed
 
 
 def test_models_read_the_serving_signature_and_the_label() -> None:
     config = eval_config(task(Gate("auc", at_least=0.5)))
-    for spec in config.model_specs:
+    both = config_util.update_eval_config_with_defaults(config, has_baseline=True, rubber_stamp=True)
+    alone = config_util.update_eval_config_with_defaults(config, has_baseline=False, rubber_stamp=True)
+    assert [(spec.name, spec.is_baseline) for spec in alone.model_specs] == [("", False)]
+    assert [(spec.name, spec.is_baseline) for spec in both.model_specs] == [("candidate", False), ("baseline", True)]
+    for spec in (*both.model_specs, *alone.model_specs):
         assert spec.signature_name == "serving_default"
         assert list(spec.preprocessing_function_names) == ["labels"]
         assert spec.label_key == "tipped_label"
-    assert [(spec.name, spec.is_baseline) for spec in config.model_specs] == [("", False), ("baseline", True)]
 
 
 def test_slices_are_all_rows_and_each_cross() -> None:
@@ -76,13 +84,13 @@ def test_a_gate_holds_for_its_slices_and_no_others() -> None:
     assert [list(spec.feature_keys) for spec in everywhere.slicing_specs] == [[]]
     assert everywhere.threshold.value_threshold.lower_bound.value == 0.9
     assert everywhere.threshold.value_threshold.upper_bound.value == 0.99
-    assert everywhere.threshold.change_threshold.direction == tfma.MetricDirection.HIGHER_IS_BETTER
+    assert everywhere.threshold.change_threshold.direction == config_pb2.MetricDirection.HIGHER_IS_BETTER
     assert everywhere.threshold.change_threshold.absolute.value == pytest.approx(-0.005, abs=1e-9)
     assert [list(spec.feature_keys) for spec in per_hour.slicing_specs] == [["hour"]]
     assert not per_hour.threshold.value_threshold.HasField("upper_bound")
     assert not per_hour.threshold.HasField("change_threshold")
     (change,) = mae.per_slice_thresholds
-    assert change.threshold.change_threshold.direction == tfma.MetricDirection.LOWER_IS_BETTER
+    assert change.threshold.change_threshold.direction == config_pb2.MetricDirection.LOWER_IS_BETTER
     assert change.threshold.change_threshold.absolute.value == pytest.approx(0.1, abs=1e-9)
     assert not change.threshold.HasField("value_threshold")
 
@@ -156,12 +164,15 @@ def test_a_gate_per_slice_shows_three_failures_and_counts_the_rest() -> None:
     assert reason.endswith("(and 2 more slices)")
 
 
-def test_a_slices_value_may_hold_a_comma() -> None:
-    key = (("company", "Taxi, Inc. day=2"),)
-    name = evaluation._slice_name(key)
-    gate = Gate("auc", at_least=0.8, per="company")
-    assert verdict(gate, {name: {"auc": 0.5}}, slices=("company",))[0] is False
-    assert verdict(gate, {name: {"auc": 0.9}}, slices=("company",)) == (True, "all 1 slices hold")
+@pytest.mark.parametrize("company", ["Taxi, Inc. day=2", 'The "Blue", Inc.', '"Q"', "a=b", "a,b", "", "two\nlines"])
+def test_a_slices_value_may_hold_a_comma_or_a_quotation_mark(company: str) -> None:
+    name = evaluation._slice_name((("company", company),))
+    crossed = evaluation._slice_name((("company", company), ("hour", 3)))
+    slices = ("company", ("company", "hour"))
+    candidate = {name: {"auc": 0.5}, crossed: {"auc": 0.9}}
+    assert verdict(Gate("auc", at_least=0.8, per="company"), candidate, slices=slices)[0] is False
+    assert verdict(Gate("auc", at_least=0.8, per=("company", "hour")), candidate, slices=slices)[0] is True
+    assert verdict(Gate("auc", at_most=0.8, per="company"), candidate, slices=slices) == (True, "all 1 slices hold")
 
 
 def test_the_order_of_a_cross_does_not_matter() -> None:
@@ -174,6 +185,7 @@ def test_the_order_of_a_cross_does_not_matter() -> None:
 def test_names_of_slices() -> None:
     assert evaluation._slice_name(()) == "overall"
     assert evaluation._slice_name((("hour", 7),)) == "hour=7"
+    assert evaluation._slice_name((("company", "A, B"), ("hour", 7))) == 'company="A, B", hour=7'
 
 
 def test_metrics_that_are_not_numbers_are_left_out() -> None:

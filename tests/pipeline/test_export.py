@@ -1,0 +1,192 @@
+"""The export: every signature answers as the model in process, and `verify` finds one that does not."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.errors import ExportError
+from pipeline.export import (
+    COLUMNS_SIGNATURE,
+    LABELS_SIGNATURE,
+    SERVING_SIGNATURE,
+    TransformGraph,
+    _session,
+    export,
+    predict,
+    verify,
+)
+from pipeline.features import INT_MISSING
+from pipeline.gates import Evaluation, Gate
+from pipeline.labels import Regression
+from pipeline.task import Task
+from pipeline.train import compiled
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model on disk and in process, and rows to ask it about."""
+
+    path: str
+    model: keras.Model
+    graph: TransformGraph
+    rows: list[bytes]
+    expected: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def exported(tiny: Task, tiny_data: Any, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    path = str(tmp_path_factory.mktemp("export") / "model")
+    keras.utils.set_random_seed(5)
+    model = compiled(tiny, (0.0, 1.0))
+    graph = TransformGraph(tiny_data.transform)
+    export(model, graph, tiny.features, tiny.label, path)
+    inputs = {feature.transformed: tiny_data.columns[feature.transformed][:64] for feature in tiny.features}
+    return Exported(path, model, graph, tiny_data.raw[:64], model(inputs, training=False).numpy().ravel())
+
+
+@pytest.fixture(scope="module")
+def ask(exported: Exported) -> Callable[[str, Mapping[str, Any]], dict[str, np.ndarray]]:
+    """A function: a signature and its inputs, to its outputs, in a TF1 session as TF Serving runs it."""
+    run = _session(exported.path)
+    return lambda signature, inputs: run(signature, lambda types: dict(inputs))
+
+
+def columns_of(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """What a JSON client sends for rows: one array a column, with the values that stand for missing ones."""
+    return {
+        "miles": np.array([np.nan if r["miles"] is None else r["miles"] for r in rows], np.float32),
+        "fare": np.array([np.nan if r["fare"] is None else r["fare"] for r in rows], np.float32),
+        "company": np.array([r["company"] or "" for r in rows], object),
+        "hour": np.array([INT_MISSING if r["hour"] is None else r["hour"] for r in rows], np.int64),
+        "area": np.array([INT_MISSING if r["area"] is None else r["area"] for r in rows], np.int64),
+    }
+
+
+def refused(exported: Exported, tiny: Task, path: str) -> str:
+    with pytest.raises(ExportError) as caught:
+        verify(path, exported.rows, exported.expected, tiny.features, tiny.label)
+    return str(caught.value)
+
+
+def test_the_answers_differ_from_row_to_row(exported: Exported) -> None:
+    assert len(set(exported.expected.round(4))) > 30
+
+
+def test_a_good_export_is_verified(exported: Exported, tiny: Task) -> None:
+    verify(exported.path, exported.rows, exported.expected, tiny.features, tiny.label)
+
+
+def test_serialised_examples(exported: Exported, ask: Any) -> None:
+    answers = ask(SERVING_SIGNATURE, {"examples": exported.rows})
+    assert set(answers) == {"probability"}
+    assert answers["probability"].shape == (64,)
+    np.testing.assert_allclose(answers["probability"], exported.expected, rtol=0, atol=1e-5)
+
+
+def test_columns_with_missing_values(exported: Exported, ask: Any, tiny_rows: Any) -> None:
+    inputs = columns_of(tiny_rows[:64])
+    assert all(np.isnan(inputs[name]).any() for name in ("miles", "fare"))
+    assert all((inputs[name] == INT_MISSING).any() for name in ("hour", "area"))
+    answers = ask(COLUMNS_SIGNATURE, inputs)["probability"]
+    np.testing.assert_allclose(answers, exported.expected, rtol=0, atol=1e-5)
+
+
+def test_labels(ask: Any, exported: Exported, tiny_rows: Any) -> None:
+    answers = ask(LABELS_SIGNATURE, {"examples": exported.rows})
+    expected = [
+        float(row["fare"] is not None and np.float32(row["tips"]) > np.float32(0.2) * np.float32(row["fare"]))
+        for row in tiny_rows[:64]
+    ]
+    assert answers["tips_label"].shape == (64, 1)
+    assert answers["tips_label"].ravel().tolist() == expected
+    assert 0 < sum(expected) < 64
+
+
+def test_in_process_answers_on_raw_rows_are_the_same(exported: Exported, tiny: Task, tiny_spec: Any) -> None:
+    spec = {feature.name: tiny_spec[feature.name] for feature in tiny.features}
+    answers = predict(exported.model, exported.graph, tiny.features, tf.io.parse_example(exported.rows, spec))
+    np.testing.assert_allclose(answers.numpy(), exported.expected, rtol=0, atol=1e-5)
+
+
+def test_a_row_without_any_value_and_a_request_without_a_row(ask: Any) -> None:
+    empty = ask(SERVING_SIGNATURE, {"examples": [tf.train.Example().SerializeToString()]})["probability"]
+    nothing = dict.fromkeys(("miles", "fare", "company", "hour", "area"))
+    assert empty.tolist() == ask(COLUMNS_SIGNATURE, columns_of([nothing]))["probability"].tolist()
+    assert 0 < empty[0] < 1
+    assert ask(COLUMNS_SIGNATURE, columns_of([]))["probability"].shape == (0,)
+
+
+def test_tensorflows_own_loader_gives_the_same(exported: Exported) -> None:
+    loaded = tf.saved_model.load(exported.path)
+    assert set(loaded.signatures) == {SERVING_SIGNATURE, COLUMNS_SIGNATURE, LABELS_SIGNATURE}
+    answers = loaded.signatures[SERVING_SIGNATURE](examples=tf.constant(exported.rows))["probability"]
+    np.testing.assert_allclose(answers.numpy(), exported.expected, rtol=0, atol=1e-5)
+
+
+def test_the_keras_3_trap_is_caught(exported: Exported, tiny: Task, tmp_path: Path) -> None:
+    """What TFX's own examples do: TensorFlow loads it, TF Serving fails on every request."""
+    spec = {feature.name: exported.graph.spec[feature.name] for feature in tiny.features}
+    model = exported.model
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"probability": predict(model, exported.graph, tiny.features, tf.io.parse_example(examples, spec))}
+
+    model.tracked_graph = exported.graph
+    path = str(tmp_path / "model")
+    tf.saved_model.save(model, path, signatures={SERVING_SIGNATURE: serve})
+    assert "signature 'serving_default' fails in a session" in refused(exported, tiny, path)
+
+
+def test_other_weights_are_caught_with_row_and_values(exported: Exported, tiny: Task, tmp_path: Path) -> None:
+    other = compiled(tiny, (0.0, 1.0))
+    path = str(tmp_path / "model")
+    export(other, exported.graph, tiny.features, tiny.label, path)
+    text = refused(exported, tiny, path)
+    assert "signature 'serving_default' does not answer as the trained model" in text
+    assert "miles, fare, company, hour, area" in text
+    received = _session(path)(SERVING_SIGNATURE, lambda types: {"examples": exported.rows})["probability"]
+    worst = int(np.argmax(abs(received - exported.expected)))
+    assert f"Expected row {worst}: {exported.expected[worst]:.6f}. Received: {received[worst]:.6f}" in text
+
+
+def test_a_missing_signature_is_named(exported: Exported, tiny: Task, tmp_path: Path) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(exported.model)
+    archive._tf_trackable.graph = exported.graph
+    spec = {feature.name: exported.graph.spec[feature.name] for feature in tiny.features}
+
+    def serve(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = tf.io.parse_example(examples, spec)
+        return {"probability": predict(exported.model, exported.graph, tiny.features, raw)}
+
+    archive.add_endpoint(SERVING_SIGNATURE, serve, [tf.TensorSpec([None], tf.string, name="examples")])
+    path = str(tmp_path / "model")
+    archive.write_out(path, verbose=False)
+    text = refused(exported, tiny, path)
+    assert "no signature 'columns'. Received: " in text
+    assert "serving_default" in text
+
+
+def test_no_model_at_all(exported: Exported, tiny: Task, tmp_path: Path) -> None:
+    assert "none does not load in a session" in refused(exported, tiny, str(tmp_path / "none"))
+
+
+def test_answers_of_a_large_unit_are_compared_in_proportion(exported: Exported, tiny: Task, tmp_path: Path) -> None:
+    """Float32 holds seven digits: prices of half a million differ in the second decimal from one kernel to another."""
+    evaluation = Evaluation(metrics=("mae",), gates=(Gate("mae", at_most=1),))
+    task = replace(tiny, label=Regression("tips"), evaluation=evaluation)
+    model = compiled(task, (500_000.0, 300_000.0))
+    path = str(tmp_path / "model")
+    export(model, exported.graph, task.features, task.label, path)
+    run = _session(path)
+    answers = run(SERVING_SIGNATURE, lambda types: {"examples": exported.rows})["prediction"]
+    verify(path, exported.rows, np.nextafter(answers, np.float32(np.inf)), task.features, task.label)
+    with pytest.raises(ExportError, match="does not answer as the trained model"):
+        verify(path, exported.rows, answers * np.float32(1.001), task.features, task.label)

@@ -1,0 +1,197 @@
+"""Training: what the model reads and answers, how long it trains, that it repeats itself, what it says when it diverges."""
+
+import types
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import tasks
+from pipeline.errors import DataBlocked, MillraceError
+from pipeline.features import Categorical, Numeric
+from pipeline.gates import Evaluation, Gate
+from pipeline.labels import Regression
+from pipeline.models.dnn import Dnn
+from pipeline.models.linear import Linear
+from pipeline.models.wide_deep import WideDeep
+from pipeline.task import Task
+from pipeline.train import compiled, fit, label_scale, rows, run_fn
+from pipeline.training import Adam, EarlyStopping, Sgd, Training
+
+
+@pytest.fixture
+def train(tiny_data: Any, tmp_path: Path) -> Callable[[Task], tuple[keras.Model, keras.callbacks.History]]:
+    """A function: fits a task on the tiny data, seeded as `run_fn` does."""
+
+    def run(task: Task) -> tuple[keras.Model, keras.callbacks.History]:
+        keras.utils.set_random_seed(task.training.seed)
+        model = compiled(task, (0.0, 1.0))
+        history = fit(model, tiny_data.files, tiny_data.files, tiny_data.transform, task, str(tmp_path / "logs"))
+        return model, history
+
+    return run
+
+
+def batch(task: Task, size: int = 5) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    return {
+        feature.transformed: random.normal(size=(size, 1)).astype(np.float32)
+        if feature.cardinality is None
+        else random.integers(0, feature.cardinality, (size, 1))
+        for feature in task.features
+    }
+
+
+@pytest.mark.parametrize("family", [Linear(l2=0.1), Dnn(hidden_units=(4,), dropout=0.5), WideDeep(hidden_units=(4, 2))])
+def test_every_family_reads_the_transformed_columns_and_answers_one_probability_a_row(tiny: Task, family: Any) -> None:
+    model = compiled(replace(tiny, model=family), (0.0, 1.0))
+    assert {tensor.name: (tensor.shape, tensor.dtype) for tensor in model.inputs} == {
+        feature.transformed: ((None, 1), "float32" if feature.cardinality is None else "int64")
+        for feature in tiny.features
+    }
+    answers = model(batch(tiny)).numpy()
+    assert answers.shape == (5, 1)
+    assert ((answers > 0) & (answers < 1)).all()
+
+
+def test_a_linear_models_score_is_the_sum_of_its_weights(tiny: Task) -> None:
+    features = (Numeric("miles"), Categorical("hour", size=3), Categorical("day", size=2))
+    task = replace(tiny, features=features, model=Linear())
+    model = compiled(task, (0.0, 1.0))
+    model.get_layer("numbers_weight").set_weights([np.array([[2.0]]), np.array([0.5])])
+    model.get_layer("ids_weight").set_weights([np.arange(7.0).reshape(7, 1)])
+    columns = {
+        "miles_xf": np.array([[1.0], [-1.0], [0.0]], np.float32),
+        "hour_xf": np.array([[0], [3], [2]]),
+        "day_xf": np.array([[0], [2], [1]]),
+    }
+    score = 2 * columns["miles_xf"] + 0.5 + columns["hour_xf"] + 4 + columns["day_xf"]
+    np.testing.assert_allclose(model(columns).numpy(), 1 / (1 + np.exp(-score)), rtol=1e-5)
+
+
+def test_one_feature_is_enough(tiny: Task) -> None:
+    for feature in (Numeric("miles"), Categorical("hour", size=24)):
+        for family in (Linear(), Dnn(), WideDeep()):
+            task = replace(tiny, features=(feature,), model=family)
+            assert compiled(task, (0.0, 1.0))(batch(task)).shape == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [("mse", lambda e: e**2), ("mae", abs), ("huber", lambda e: np.where(abs(e) <= 1, e**2 / 2, abs(e) - 0.5))],
+)
+def test_a_regression_answers_in_the_labels_unit_and_learns_in_standard_deviations(
+    tiny: Task, loss: Any, expected: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    evaluation = Evaluation(metrics=("mae",), gates=(Gate("mae", at_most=1),))
+    task = replace(tiny, label=Regression("tips", loss=loss), model=Linear(), evaluation=evaluation)
+    mean, deviation = 50.0, 10.0
+    model = compiled(task, (mean, deviation))
+    model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
+    answers = model(batch(task)).numpy()
+    np.testing.assert_allclose(answers, np.full((5, 1), mean))
+    targets = np.array([[50.0], [55.0], [80.0], [0.0], [41.0]], np.float32)
+    np.testing.assert_allclose(
+        np.mean(model.loss(targets, answers)), expected((targets - mean) / deviation).mean(), rtol=1e-5
+    )
+
+
+def test_rows_come_in_file_order_with_the_label_apart(tiny: Task, tiny_data: Any) -> None:
+    batches = list(rows(tiny_data.files, tiny_data.transform, tiny, 128))
+    assert [len(target) for _, target in batches] == [128, 128, 44]
+    names = {feature.transformed for feature in tiny.features}
+    for name in names:
+        received = np.concatenate([columns[name].numpy() for columns, _ in batches])
+        np.testing.assert_array_equal(received, tiny_data.columns[name])
+    targets = np.concatenate([target.numpy() for _, target in batches])
+    np.testing.assert_array_equal(targets, tiny_data.columns["tips_label"])
+    assert set(batches[0][0]) == names
+
+
+def test_label_scale_is_the_mean_and_deviation_of_the_first_batches(tiny: Task, tiny_data: Any) -> None:
+    target = tiny_data.columns["tips_label"]
+    data = rows(tiny_data.files, tiny_data.transform, tiny, 50)
+    np.testing.assert_allclose(label_scale(data), (target.mean(), target.std()), rtol=1e-6)
+    np.testing.assert_allclose(label_scale(data, 2), (target[:100].mean(), target[:100].std()), rtol=1e-6)
+
+
+def test_label_scale_of_a_constant_label_is_one_and_of_no_row_an_error() -> None:
+    constant = tf.data.Dataset.from_tensors(({}, tf.fill([4, 1], 3.0)))
+    assert label_scale(constant) == (3.0, 1.0)
+    with pytest.raises(DataBlocked, match="The train split has no row"):
+        label_scale(constant.take(0))
+
+
+@pytest.mark.parametrize(
+    ("steps", "validate_every", "validations"), [(5, 200, 1), (7, 3, 3), (45, 30, 2)]
+)
+def test_trains_for_as_many_steps_as_asked(
+    tiny: Task, train: Any, steps: int, validate_every: int, validations: int
+) -> None:
+    training = replace(tiny.training, steps=steps, validate_every=validate_every)
+    model, history = train(replace(tiny, training=training))
+    assert steps - validations < int(model.optimizer.iterations.numpy()) <= steps
+    assert len(history.history["val_loss"]) == validations
+
+
+def test_two_fits_with_one_seed_are_equal_bit_for_bit_and_another_seed_differs(tiny: Task, train: Any) -> None:
+    first, second = (train(tiny)[0].get_weights() for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+    third = train(replace(tiny, training=replace(tiny.training, seed=12)))[0].get_weights()
+    assert any((one != other).any() for one, other in zip(first, third, strict=True))
+
+
+def test_early_stopping_restores_the_best_weights(tiny: Task, tiny_data: Any, train: Any) -> None:
+    training = Training(
+        steps=60, batch_size=32, validate_every=2, optimizer=Adam(0.3), early_stopping=EarlyStopping(patience=2)
+    )
+    model, history = train(replace(tiny, training=training))
+    losses = history.history["val_loss"]
+    assert len(losses) < 30
+    assert len(losses) == int(np.argmin(losses)) + 1 + 2
+    again = model.evaluate(rows(tiny_data.files, tiny_data.transform, tiny, 4096), verbose=0, return_dict=True)
+    assert again["loss"] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_a_loss_that_is_not_a_number_is_said_with_the_learning_rate(tiny: Task, train: Any) -> None:
+    evaluation = Evaluation(metrics=("mae",), gates=(Gate("mae", at_most=1),))
+    training = Training(steps=40, batch_size=32, validate_every=20, optimizer=Sgd(1e30))
+    task = replace(tiny, label=Regression("tips", loss="mse"), evaluation=evaluation, training=training)
+    with pytest.raises(MillraceError, match=r"task 'tiny': the training loss is not a number") as caught:
+        train(task)
+    assert "learning_rate=1e+30, batch_size=32" in str(caught.value)
+    assert "--set training.optimizer.learning_rate=" in str(caught.value)
+
+
+def test_run_fn_leaves_a_proved_export_and_logs(
+    tiny: Task, tiny_data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "load", lambda name, overrides: {"tiny": tiny}[name])
+    run_fn(
+        types.SimpleNamespace(  # type: ignore[arg-type]
+            transform_output=str(Path(tiny_data.transform.transform_savedmodel_dir).parent),
+            train_files=tiny_data.files,
+            eval_files=tiny_data.files,
+            serving_model_dir=str(tmp_path / "model"),
+            model_run_dir=str(tmp_path / "run"),
+            custom_config={"task": "tiny", "overrides": [], "code": "", "raw_examples": tiny_data.raw_files},
+        )
+    )
+    assert (tmp_path / "model" / "saved_model.pb").exists()
+    assert list((tmp_path / "run").rglob("events.out.tfevents.*"))
+
+
+def test_an_empty_eval_split_is_said(tiny: Task, tiny_data: Any, tmp_path: Path) -> None:
+    from pipeline.train import _some_rows
+
+    with tf.io.TFRecordWriter(str(tmp_path / "none.gz"), tf.io.TFRecordOptions(compression_type="GZIP")):
+        pass
+    with pytest.raises(DataBlocked, match="The eval split has no row"):
+        _some_rows([str(tmp_path / "none.gz")])
+    assert _some_rows(tiny_data.raw_files) == tiny_data.raw[:64]
