@@ -9,13 +9,14 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
+from pipeline import curves
 from pipeline.export import LABELS_SIGNATURE, SERVING_SIGNATURE
 from pipeline.gates import HIGHER_IS_BETTER, Gate
 from pipeline.task import Task
 
-_TFMA_CLASSES = {
-    "auc": "AUC",
-    "auc_pr": "AUCPrecisionRecall",
+_CLASSES = {
+    "auc": "Auc",
+    "auc_pr": "AucPr",
     "binary_accuracy": "BinaryAccuracy",
     "precision": "Precision",
     "recall": "Recall",
@@ -57,8 +58,9 @@ def eval_config(task: Task) -> config_pb2.EvalConfig:
             config_pb2.MetricsSpec(
                 metrics=[
                     config_pb2.MetricConfig(
-                        class_name=_TFMA_CLASSES[metric],
-                        config=f'"name": "{metric}"',
+                        class_name=_CLASSES[metric],
+                        module=curves.__name__ if hasattr(curves, _CLASSES[metric]) else None,
+                        config=json.dumps({"name": metric})[1:-1],
                         per_slice_thresholds=[_threshold(gate) for gate in rules],
                     )
                     for metric, rules in gates.items()

@@ -144,7 +144,8 @@ class Numeric(Feature):
             low, span = tft.min(observed), tft.max(observed) - tft.min(observed)
         else:
             low, span = tft.mean(observed), tf.sqrt(tft.var(observed))
-        return tf.math.divide_no_nan(values - low, span)
+        # Where training observed no value at all, the range is from infinity down to minus infinity.
+        return tf.where(span > 0, tf.math.divide_no_nan(values - low, span), tf.zeros_like(values))
 
     def _shaped(self, values: "tf.Tensor") -> "tf.Tensor":
         """The values, clipped and, for Log, taken the logarithm of."""
@@ -316,7 +317,7 @@ def dense_floats(column: "tf.Tensor | tf.SparseTensor") -> "tf.Tensor":
 
     if column.dtype.is_integer:
         values = _dense(column, INT_MISSING)
-        return tf.where(values == INT_MISSING, float("nan"), tf.cast(values, tf.float32))
+        return tf.where(tf.equal(values, INT_MISSING), float("nan"), tf.cast(values, tf.float32))
     return tf.cast(_dense(column, float("nan")), tf.float32)
 
 
@@ -333,7 +334,7 @@ def dense_strings(column: "tf.Tensor | tf.SparseTensor") -> "tf.Tensor":
 
     if column.dtype.is_integer:
         values = dense_integers(column)
-        return tf.where(values == INT_MISSING, "", tf.strings.as_string(values))
+        return tf.where(tf.equal(values, INT_MISSING), "", tf.strings.as_string(values))
     return _dense(column, "")
 
 

@@ -64,7 +64,9 @@ def schema_of(task: Task, cells: list[dict[str, str]]) -> schema_pb2.Schema:
     curated = schema.path_of(task.name)
     if curated:
         return schema.read(curated)
-    columns = {name: [float(row[name]) if number(row[name]) else row[name] or None for row in cells] for name in cells[0]}
+    columns = {
+        name: [float(row[name]) if number(row[name]) else row[name] or None for row in cells] for name in cells[0]
+    }
     pandas = pytest.importorskip("pandas")
     statistics = tfdv.generate_statistics_from_dataframe(pandas.DataFrame(columns), n_jobs=1)
     return tfdv.infer_schema(statistics, infer_feature_shape=False)

@@ -90,6 +90,8 @@ def compile_graph(config: RunConfig, run_id: str) -> Graph:
                 raise UsageError(
                     f"--from/--to: no earlier run of {config.task!r} has what this one needs: {error}"
                 ) from error
+    with LockedMetadata(_connection(ir)) as store:
+        _mistrust_lost_pushes(ir, store)
     return Graph(ir.SerializeToString(), tuple(_nodes(ir)))
 
 
@@ -160,10 +162,8 @@ def _outcome(store: metadata.Metadata, info: data_types.ExecutionInfo | None, no
     with store:
         (execution,) = store.store.get_executions_by_id([info.execution_id])
     state = execution.last_known_state
-    if state == _Execution.CACHED:
-        return "cached" if info.output_dict or info.exec_properties else "done"
-    if state == _Execution.COMPLETE:
-        return "done"
+    if state in (_Execution.CACHED, _Execution.COMPLETE):
+        return "cached" if state == _Execution.CACHED else "done"
     reason = execution.custom_properties["__execution_result__"].string_value if execution.custom_properties else ""
     raise MillraceError(f"{node_id}: its inputs could not be resolved: {reason[:400] or _Execution.State.Name(state)}")
 
@@ -206,6 +206,8 @@ def plan(config: RunConfig) -> list[tuple[str, str]]:
         if ir.runtime_spec.HasField("snapshot_settings"):
             with store:
                 partial_run_utils.snapshot(store, ir)
+        with store:
+            _mistrust_lost_pushes(ir, store)
         return list(_planned(ir, store))
 
 
@@ -218,13 +220,28 @@ def _planned(ir: pipeline_pb2.Pipeline, store: metadata.Metadata) -> Iterator[tu
             continue
         if would_run.isdisjoint(node.upstream):
             try:
-                _launcher(ir, node.id, store, custom_executor_operators=operators).launch()
-                yield node.id, "cached"
-                continue
+                info = _launcher(ir, node.id, store, custom_executor_operators=operators).launch()
             except _WouldRun:
                 pass
+            else:
+                # A resolver has no cache: it looks the store up, in a run as here.
+                yield node.id, "cached" if _outcome(store, info, node.id) == "cached" else "run"
+                continue
         would_run.add(node.id)
         yield node.id, "run"
+
+
+def _mistrust_lost_pushes(ir: pipeline_pb2.Pipeline, handle: metadata.Metadata) -> None:
+    """Turns the Pusher's cache off where a version that it pushed is no longer in the served folder."""
+    pushed = [artifact.custom_properties for artifact in handle.get_artifacts_by_type("PushedModel")]
+    lost = [
+        properties["pushed_destination"].string_value
+        for properties in pushed
+        if properties["pushed"].int_value and not Path(properties["pushed_destination"].string_value).exists()
+    ]
+    for node in ir.nodes:
+        if lost and node.pipeline_node.node_info.id == "Pusher":
+            node.pipeline_node.execution_options.caching_options.enable_cache = False
 
 
 def clear_dead_executions(config: RunConfig) -> list[str]:

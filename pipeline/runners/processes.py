@@ -112,14 +112,11 @@ class Job:
           The result; a process that died without one gives an error that names the signal.
         """
         try:
-            result: Result = self._receiver.recv()
+            result: Result | None = self._receiver.recv()
         except EOFError:
-            result = Result(None, None, ExitCode.FAILED, 0)
+            result = None
         self._process.join()
-        code = self._process.exitcode or 0
-        if result.value is None and result.error is None and code != 0:
-            return Result(None, _death(code), ExitCode.FAILED, 0)
-        return result
+        return result or Result(None, _death(self._process.exitcode or 0), ExitCode.FAILED, 0)
 
     def stop(self) -> None:
         """Ends it: SIGTERM, and SIGKILL after five seconds."""

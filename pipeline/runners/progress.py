@@ -55,7 +55,7 @@ class Progress:
         if self._live:
             self._show()
         else:
-            self._console.print(f"{self._clock()} {text}")
+            self._console.print(f"{self._clock()} {text}", markup=False)
 
     def nodes(self, states: list[NodeState]) -> None:
         """The states of all nodes."""
@@ -67,7 +67,7 @@ class Progress:
             if self._printed.get(state.id, "waiting") != state.state:
                 self._printed[state.id] = state.state
                 spent = f" in {state.seconds:.1f} s" if state.seconds and state.state != "running" else ""
-                self._console.print(f"{self._clock()} {state.id}: {state.state}{spent}")
+                self._console.print(f"{self._clock()} {state.id}: {state.state}{spent}", markup=False)
 
     def _clock(self) -> str:
         return f"[{time.monotonic() - self._began:6.1f} s]"
@@ -94,7 +94,7 @@ def table(states: list[NodeState]) -> Table:
         mark, style = _STYLES.get(state.state, ("▸", "bold"))
         shown.add_row(
             Text(mark, style),
-            state.id,
+            Text(state.id),
             Text(state.state.replace("_", " "), style),
             f"{state.seconds:.1f}" if state.seconds else "",
             f"{state.peak_mb:,}" if state.peak_mb else "",

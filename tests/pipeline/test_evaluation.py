@@ -78,7 +78,10 @@ def test_a_gate_holds_for_its_slices_and_no_others() -> None:
         Gate("auc", at_least=0.7, per="hour"),
         Gate("mae", no_worse_by=0.1),
     )
-    auc, mae = eval_config(task(*gates)).metrics_specs[0].metrics
+    configured = {
+        metric.class_name: metric for spec in eval_config(task(*gates)).metrics_specs for metric in spec.metrics
+    }
+    auc, mae = configured["AUC"], configured["MeanAbsoluteError"]
     assert (auc.class_name, auc.config) == ("AUC", '"name": "auc"')
     everywhere, per_hour = auc.per_slice_thresholds
     assert [list(spec.feature_keys) for spec in everywhere.slicing_specs] == [[]]

@@ -35,7 +35,7 @@ def test_value_is_numpys_and_tensorflows(expression: Expression, expected: np.nd
 
 
 def test_a_python_comparison_with_the_number_first_is_turned_round() -> None:
-    np.testing.assert_array_equal((2 < TIPS).evaluate(VALUES), [False, False, True, False])  # noqa: SIM300
+    np.testing.assert_array_equal((2 < TIPS).evaluate(VALUES), [False, False, True, False])
 
 
 def test_columns_are_those_that_it_reads() -> None:

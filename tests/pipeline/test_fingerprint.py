@@ -143,6 +143,8 @@ def test_a_setting_of_features_or_label_changes_the_transform(override: str) -> 
 
 def test_an_edit_of_the_tasks_file_counts_for_the_transform_only_where_it_is_of_features_or_label() -> None:
     task = tasks.load("taxi_tips")
-    same = transform_config("taxi_tips", task=replace(task, question="Another?", training=replace(task.training, steps=5)))
+    same = transform_config(
+        "taxi_tips", task=replace(task, question="Another?", training=replace(task.training, steps=5))
+    )
     assert same == transform_config("taxi_tips")
     assert transform_config("taxi_tips", task=replace(task, features=task.features[:3])) != same

@@ -10,6 +10,7 @@ from pipeline.errors import DataBlocked, TaskError, UsageError
 from pipeline.sources import Csv, HashSplit, bundled_taxi_trips
 
 HEADER = "miles,fare,tips"
+REQUIRED = {"miles": "a feature", "tips": "the label"}
 Put = Callable[..., Path]
 
 
@@ -26,9 +27,9 @@ def put(tmp_path: Path) -> Put:
     return write
 
 
-def blocked(path: Path, *required: str) -> str:
+def blocked(path: Path) -> str:
     with pytest.raises(DataBlocked) as caught:
-        Csv(str(path)).check(required or ("miles", "tips"))
+        Csv(str(path)).check(REQUIRED)
     assert caught.value.exit_code == 10
     return str(caught.value)
 
@@ -36,7 +37,7 @@ def blocked(path: Path, *required: str) -> str:
 def test_the_bundled_data_is_there_and_has_the_columns() -> None:
     source = Csv(bundled_taxi_trips())
     assert [file.name for file in source.files()] == ["data.csv"]
-    source.check(["trip_miles", "fare", "tips", "payment_type"])
+    source.check(dict.fromkeys(["trip_miles", "fare", "tips", "payment_type"], "a feature"))
 
 
 def test_at_replaces_the_path() -> None:
@@ -79,7 +80,7 @@ def test_files_of_a_pattern(put: Put, tmp_path: Path) -> None:
     put("days/2/b.txt", "x")
     source = Csv(f"{tmp_path}/days/{{SPAN}}/*.csv")
     assert source.files() == [first, second]
-    source.check(["miles", "tips"])
+    source.check(REQUIRED)
 
 
 def test_a_pattern_that_nothing_matches(tmp_path: Path) -> None:
@@ -90,7 +91,7 @@ def test_a_pattern_that_nothing_matches(tmp_path: Path) -> None:
 def test_a_missing_path_offers_a_near_one(put: Put, tmp_path: Path) -> None:
     put("trips.csv", HEADER)
     with pytest.raises(UsageError, match=r"trip\.csv does not exist\..* Did you mean 'trips\.csv'\?"):
-        Csv(str(tmp_path / "trip.csv")).check(["miles"])
+        Csv(str(tmp_path / "trip.csv")).check(REQUIRED)
 
 
 def test_a_missing_folder_has_no_near_name(tmp_path: Path) -> None:
@@ -112,10 +113,12 @@ def test_an_unreadable_file(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_good_file_passes_with_or_without_a_byte_order_mark(put: Put) -> None:
-    Csv(str(put("plain.csv", HEADER, "1,2,3"))).check(["miles", "tips"])
-    Csv(str(put("marked.csv", data=b"\xef\xbb\xbf" + f"{HEADER}\n1,2,3\n".encode()))).check(["miles", "tips"])
-    Csv(str(put("windows.csv", data=f"{HEADER}\r\n1,2,3\r\n".encode()))).check(["miles", "tips"])
-    Csv(str(put("quoted.csv", '"miles","fare, in $","tips"', '1,"2\n",3'))).check(["miles", "fare, in $"])
+    Csv(str(put("plain.csv", HEADER, "1,2,3"))).check(REQUIRED)
+    Csv(str(put("marked.csv", data=b"\xef\xbb\xbf" + f"{HEADER}\n1,2,3\n".encode()))).check(REQUIRED)
+    Csv(str(put("windows.csv", data=f"{HEADER}\r\n1,2,3\r\n".encode()))).check(REQUIRED)
+    Csv(str(put("quoted.csv", '"miles","fare, in $","tips"', '1,"2\n",3'))).check(
+        REQUIRED | {"fare, in $": "a feature"}
+    )
 
 
 def test_an_empty_file(put: Put) -> None:
@@ -129,7 +132,7 @@ def test_a_header_without_rows(put: Put) -> None:
 
 def test_a_missing_column_offers_the_nearest(put: Put) -> None:
     text = blocked(put("trips.csv", "mile,fare,tips", "1,2,3"))
-    assert "column 'miles' is missing. Did you mean 'mile'? Known: fare, mile, tips." in text
+    assert "column 'miles', a feature, is missing. Did you mean 'mile'? Known: fare, mile." in text
 
 
 def test_a_column_without_a_name(put: Put) -> None:

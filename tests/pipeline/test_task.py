@@ -37,8 +37,14 @@ def message(**changes: Any) -> str:
 
 
 def test_columns_are_those_of_features_label_and_slices() -> None:
-    assert task().columns == ("company", "day", "fare", "hour", "miles", "tips")
-    assert task().serving_columns == ("miles", "hour")
+    assert list(task().columns.items()) == [
+        ("company", "a slice"),
+        ("day", "a slice"),
+        ("fare", "read by the label"),
+        ("hour", "a feature"),
+        ("miles", "a feature"),
+        ("tips", "the label"),
+    ]
 
 
 def test_features_become_a_tuple_and_the_task_is_frozen() -> None:
@@ -48,7 +54,7 @@ def test_features_become_a_tuple_and_the_task_is_frozen() -> None:
 
 
 def test_a_column_of_the_labels_condition_may_be_a_feature() -> None:
-    assert task(features=[Numeric("fare")]).columns == ("company", "day", "fare", "hour", "tips")
+    assert task(features=[Numeric("fare")]).columns["fare"] == "a feature"
 
 
 def test_the_label_among_the_features_is_refused() -> None:

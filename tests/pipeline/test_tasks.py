@@ -10,7 +10,7 @@ import pytest
 from pipeline import tasks
 from pipeline.errors import TaskError, UsageError
 
-GOOD = '''
+GOOD = """
 from pipeline.features import Numeric
 from pipeline.gates import Evaluation, Gate
 from pipeline.labels import Binary
@@ -27,7 +27,7 @@ TASK = Task(
     model=Linear(),
     evaluation=Evaluation(metrics=("auc",), gates=(Gate("auc", at_least=0.5),)),
 )
-'''
+"""
 Write = Callable[[str, str], None]
 
 

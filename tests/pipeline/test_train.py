@@ -127,9 +127,7 @@ def test_label_scale_of_a_constant_label_is_one_and_of_no_row_an_error() -> None
         label_scale(constant.take(0))
 
 
-@pytest.mark.parametrize(
-    ("steps", "validate_every", "validations"), [(5, 200, 1), (7, 3, 3), (45, 30, 2)]
-)
+@pytest.mark.parametrize(("steps", "validate_every", "validations"), [(5, 200, 1), (7, 3, 3), (45, 30, 2)])
 def test_trains_for_as_many_steps_as_asked(
     tiny: Task, train: Any, steps: int, validate_every: int, validations: int
 ) -> None:

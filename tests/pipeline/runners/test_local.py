@@ -155,7 +155,7 @@ def test_not_run_goes_down_the_whole_chain(machine: Any, execution: local.GraphR
 
 def test_a_closed_gate_stops_what_runs_beside_it(machine: Any, execution: local.GraphRun) -> None:
     fakes = machine(results={"Left": failed("fare: out of range", ExitCode.DATA_BLOCKED)}, last=("Right",))
-    with pytest.raises(DataBlocked, match="^fare: out of range$"):
+    with pytest.raises(DataBlocked, match=r"^fare: out of range$"):
         execution.run()
     found = states(execution)
     assert found == {"Gen": "done", "Left": "blocked", "Right": "stopped", "Middle": "not_run", "End": "not_run"}
@@ -168,7 +168,7 @@ def test_a_node_that_ends_together_with_the_closed_gate_counts(
 ) -> None:
     machine(results={"Left": failed("bad data", ExitCode.DATA_BLOCKED)})
     monkeypatch.setattr(processes, "first_ended", lambda jobs, timeout: list(jobs))
-    with pytest.raises(DataBlocked, match="^bad data$"):
+    with pytest.raises(DataBlocked, match=r"^bad data$"):
         execution.run()
     assert states(execution) == {
         "Gen": "done",
@@ -181,7 +181,7 @@ def test_a_node_that_ends_together_with_the_closed_gate_counts(
 
 def test_a_closed_gate_is_named_before_a_failure(machine: Any, execution: local.GraphRun) -> None:
     machine(results={"Left": failed("boom"), "Right": failed("bad data", ExitCode.DATA_BLOCKED)}, width=3)
-    with pytest.raises(DataBlocked, match="^bad data$"):
+    with pytest.raises(DataBlocked, match=r"^bad data$"):
         execution.run()
 
 
@@ -208,9 +208,7 @@ def test_an_interruption_stops_every_job(
     }
 
 
-def test_the_watcher_sees_phases_and_the_last_state(
-    machine: Any, tmp_path: Path
-) -> None:
+def test_the_watcher_sees_phases_and_the_last_state(machine: Any, tmp_path: Path) -> None:
     machine()
     watcher = Watcher()
     local.GraphRun(RunConfig("tips", root=str(tmp_path)), tmp_path / "20260101T000000", watcher).run()

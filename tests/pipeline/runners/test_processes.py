@@ -14,7 +14,7 @@ from pipeline.runners.processes import explain
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
-JOBS = '''
+JOBS = """
 import os, signal, sys, time
 from pipeline.errors import DataBlocked
 
@@ -56,7 +56,7 @@ def safe_path():
 
 def wait():
     time.sleep(600)
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,140 @@
+"""The pusher: a version appears whole or not at all."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tfx.types import standard_artifacts
+from tfx.utils import io_utils
+
+from components.pusher import executor
+from components.pusher.executor import Executor
+
+NOW = 1_800_000_000
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Path:
+    return tmp_path / "serving" / "tips"
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor.time, "time", lambda: NOW + 0.5)
+
+
+@pytest.fixture
+def push(tmp_path: Path, serving: Path) -> Any:
+    """A function: pushes a model of three files, blessed or not; returns the PushedModel."""
+
+    def run(blessed: bool = True) -> Any:
+        model, blessing, pushed = (
+            standard_artifacts.Model(),
+            standard_artifacts.ModelBlessing(),
+            standard_artifacts.PushedModel(),
+        )
+        model.uri, blessing.uri, pushed.uri = (str(tmp_path / name) for name in ("model", "blessing", "pushed"))
+        for name in ("saved_model.pb", "variables/variables.index", "assets/vocabulary"):
+            file = tmp_path / "model" / "Format-Serving" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(name)
+        blessing.set_int_custom_property("blessed", int(blessed))
+        Executor().Do(
+            {"model": [model], "model_blessing": [blessing]},
+            {"pushed_model": [pushed]},
+            {
+                "push_destination": json.dumps({"filesystem": {"base_directory": str(serving)}}),
+                "custom_config": "null",
+            },
+        )
+        return pushed
+
+    return run
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {str(file.relative_to(folder)): file.read_text() for file in folder.rglob("*") if file.is_file()}
+
+
+def model_at(*prefix: str) -> dict[str, str]:
+    names = ("saved_model.pb", "variables/variables.index", "assets/vocabulary")
+    return {"/".join((*prefix, name)): name for name in names}
+
+
+def test_a_blessed_model_becomes_a_version_of_unix_seconds(push: Any, serving: Path, tmp_path: Path) -> None:
+    pushed = push()
+    assert files(serving) == model_at(str(NOW))
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_string_custom_property("pushed_version") == str(NOW)
+    assert pushed.get_string_custom_property("pushed_destination") == str(serving / str(NOW))
+    assert files(tmp_path / "pushed") == model_at()
+
+
+def test_a_model_that_is_not_blessed_is_not_pushed(push: Any, serving: Path) -> None:
+    pushed = push(blessed=False)
+    assert not serving.exists()
+    assert pushed.get_int_custom_property("pushed") == 0
+
+
+def test_versions_always_rise(push: Any, serving: Path) -> None:
+    for _ in range(3):
+        push()
+    assert sorted(os.listdir(serving)) == [str(NOW), str(NOW + 1), str(NOW + 2)]
+
+
+def test_a_version_is_above_one_from_a_clock_that_was_ahead(push: Any, serving: Path) -> None:
+    (serving / str(NOW + 500)).mkdir(parents=True)
+    (serving / "notes").mkdir()
+    push()
+    assert files(serving) == model_at(str(NOW + 501))
+
+
+def test_the_version_is_complete_at_the_moment_it_appears(
+    push: Any, serving: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[str]] = []
+    copy = io_utils.fileio.copy
+
+    def watched(source: str, target: str, **options: Any) -> None:
+        copy(source, target, **options)
+        seen.append({name for name in os.listdir(serving) if name.isdigit()} if serving.exists() else set())
+
+    monkeypatch.setattr(io_utils.fileio, "copy", watched)
+    push()
+    assert len(seen) >= 3
+    assert all(names == set() for names in seen)
+    assert files(serving) == model_at(str(NOW))
+
+
+@pytest.mark.parametrize("copies", range(6))
+def test_a_disk_that_fills_up_leaves_no_version_and_no_leftover(
+    push: Any, serving: Path, monkeypatch: pytest.MonkeyPatch, copies: int
+) -> None:
+    (serving / "5").mkdir(parents=True)
+    copy = io_utils.fileio.copy
+    left = [copies]
+
+    def filling(source: str, target: str, **options: Any) -> None:
+        if not left[0]:
+            Path(target).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device", target)
+        left[0] -= 1
+        copy(source, target, **options)
+
+    monkeypatch.setattr(io_utils.fileio, "copy", filling)
+    with pytest.raises(OSError, match="No space left"):
+        push()
+    assert os.listdir(serving) == ["5"]
+
+
+def test_a_rename_that_fails_leaves_no_leftover(push: Any, serving: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: Any, **options: Any) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(executor.fileio, "rename", fails)
+    with pytest.raises(OSError, match="Permission denied"):
+        push()
+    assert os.listdir(serving) == []

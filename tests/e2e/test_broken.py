@@ -1,0 +1,106 @@
+"""What goes wrong: bad data, a killed run, a full disk, two runs at once. One message, the right code, nothing lost."""
+
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from e2e_support import Run, command, run, served, wait_for
+
+Rows = list[list[str]]
+
+
+def test_data_that_the_schema_forbids_is_blocked(
+    tmp_path: Path, taxi_rows: Rows, write_csv: Callable[[Rows], str]
+) -> None:
+    miles, payment = taxi_rows[0].index("trip_miles"), taxi_rows[0].index("payment_type")
+    broken = [list(row) for row in taxi_rows]
+    for row in broken[1::7]:
+        row[miles] = "far"
+    for row in broken[1::50]:
+        row[payment] = "Bitcoin"
+    blocked = run("--root", str(tmp_path / "runs"), "--data", write_csv(broken))
+    assert (blocked.code, blocked.record["outcome"]) == (10, "data_blocked"), blocked.text
+    assert "trip_miles" in blocked.record["reason"]
+    assert "Expected data of type: FLOAT but got STRING" in blocked.record["reason"]
+    assert "Bitcoin" in blocked.record["reason"]
+    assert "split 'train'" in blocked.record["reason"]
+    assert blocked.record["nodes"]["DataGate"]["state"] == "blocked"
+    assert blocked.record["nodes"]["Trainer"]["state"] == "not_run"
+    assert "Traceback" not in blocked.text
+    assert served(tmp_path / "runs", "taxi_tips") == []
+
+
+def test_a_broken_header_is_blocked_at_once(tmp_path: Path, taxi_rows: Rows, write_csv: Callable[[Rows], str]) -> None:
+    label = taxi_rows[0].index("tips")
+    without = [row[:label] + row[label + 1 :] for row in taxi_rows]
+    blocked = run("--root", str(tmp_path / "runs"), "--data", write_csv(without))
+    assert (blocked.code, blocked.record["outcome"]) == (10, "data_blocked")
+    assert "column 'tips', the label, is missing" in blocked.record["reason"]
+    assert blocked.record["nodes"] == {}
+
+
+def test_a_killed_run_is_resumed_and_a_second_one_is_refused(
+    tmp_path: Path, taxi_rows: Rows, write_csv: Callable[[Rows], str]
+) -> None:
+    root, flags = tmp_path / "runs", ["--set", "training.steps=100"]
+    data = ["--data", write_csv(taxi_rows)]
+    with subprocess.Popen(
+        command("--root", str(root), *flags, *data), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        wait_for(running, "Transform: running")
+        second = run("--root", str(root), *flags, *data)
+        running.send_signal(signal.SIGKILL)
+    assert second.code == 1
+    assert f"another run is at work in {root / 'taxi_tips'} (process {running.pid})" in second.text
+    assert running.returncode == -signal.SIGKILL
+    (killed,) = (root / "taxi_tips" / "runs").iterdir()
+
+    with subprocess.Popen(
+        command("--root", str(root), "--resume"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        wait_for(running, "Trainer: running")
+        running.send_signal(signal.SIGINT)
+        text = running.stdout.read() if running.stdout else ""
+    assert running.returncode == 1
+    assert "interrupted" in text
+    assert "Traceback" not in text
+
+    resumed = run("--root", str(root), "--resume")
+    assert resumed.code in (0, 11), resumed.text
+    assert resumed.record["resumed_from"] != killed.name
+    assert resumed.record["config"]["overrides"] == ["training.steps=100"]
+    cached = {name for name, node in resumed.record["nodes"].items() if node["cached"]}
+    assert cached >= {"ExampleGen", "SchemaGen", "StatisticsGen", "Transform", "ExampleValidator", "DataGate"}
+    for output in ("model", "model_run"):
+        assert len(list((root / "taxi_tips" / "artifacts" / "Trainer" / output).iterdir())) == 1
+    over = run("--root", str(root), "--resume")
+    assert over.code == 2
+    assert "ended" in over.text
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, root: Path, first: Run) -> None:
+    """A limit on the size of a file stands for the disk: the model no longer fits, and what is served stays."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, 700_000))
+
+    before = served(root, "taxi_tips")
+    flags = ["--root", str(tmp_path / "runs")]
+    done = subprocess.run(command(*flags), capture_output=True, text=True, preexec_fn=limited, timeout=600, check=False)
+    assert done.returncode == 1
+    assert "the disk is full" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert served(tmp_path / "runs", "taxi_tips") == []
+    assert served(root, "taxi_tips") == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can write everywhere")
+def test_a_read_only_root(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    refused = run("--root", str(tmp_path / "runs"))
+    assert refused.code == 2
+    assert "can't be written" in refused.text

@@ -1,0 +1,122 @@
+"""The taxi tasks on real rows: pushed, cached, compared with a baseline, held back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from e2e_support import Run, run, served
+
+
+def test_a_first_run_pushes(first: Run, root: Path) -> None:
+    record = first.record
+    assert (first.code, record["outcome"], record["exit_code"]) == (0, "pushed", 0), first.text
+    assert all(node["state"] == "done" and not node["cached"] for node in record["nodes"].values())
+    assert list(record["nodes"]) == [
+        "ExampleGen", "SchemaGen", "StatisticsGen", "Transform", "ExampleValidator", "DataGate",
+        "Trainer", "Baseline", "Evaluator", "Pusher",
+    ]  # fmt: skip
+    assert record["metrics"]["auc"] > 0.935
+    assert record["metrics"]["binary_accuracy"] > 0.85
+    assert record["metrics"]["example_count"] == 4966
+    assert all(gate["passed"] for gate in record["gates"])
+    assert "no baseline to compare with" in record["gates"][0]["reason"]
+    assert record["slices"]["payment_type=Cash"]["example_count"] > 3000
+    pushed = Path(record["pushed"]["path"])
+    assert (pushed / "saved_model.pb").exists()
+    assert pushed.name == record["pushed"]["version"]
+    saved = root / "taxi_tips" / "runs" / record["run_id"] / "run.json"
+    assert json.loads(saved.read_text()) == record
+    assert (saved.parent / "logs" / "Trainer.log").stat().st_size > 1000
+
+
+def test_metrics_equal_a_recomputation_from_the_pushed_model(first: Run, root: Path) -> None:
+    from sklearn import metrics
+
+    target, predicted = _scored(first, root)
+    shown = first.record["metrics"]
+    expected = {
+        "auc": metrics.roc_auc_score(target, predicted),
+        "auc_pr": _area_under_precision_recall(target, predicted),
+        "binary_accuracy": np.mean((predicted > 0.5) == (target == 1)),
+        "binary_cross_entropy": metrics.log_loss(target, predicted),
+        "calibration": predicted.sum() / target.sum(),
+        "example_count": len(target),
+    }
+    for name, value in expected.items():
+        assert shown[name] == pytest.approx(value, abs=1e-4), name
+
+
+def _area_under_precision_recall(target: Any, predicted: Any) -> float:
+    """Davis & Goadrich (2006): between two thresholds false positives grow linearly with true positives."""
+    order = np.argsort(-predicted, kind="stable")
+    last = np.append(np.diff(predicted[order]) != 0, True)
+    true = np.append(0, np.cumsum(target[order])[last]).astype(float)
+    positive = np.append(0, np.arange(1, len(target) + 1)[last]).astype(float)
+    slope = np.diff(true) / np.diff(positive)
+    intercept = true[1:] - slope * positive[1:]
+    ratio = np.divide(positive[1:], positive[:-1], out=np.ones_like(slope), where=positive[:-1] > 0)
+    return float(np.sum(slope * (np.diff(true) + intercept * np.log(ratio))) / target.sum())
+
+
+def _scored(first: Run, root: Path) -> tuple[Any, Any]:
+    """Labels by the rule of the task and probabilities of the served model, for each eval row."""
+    import tensorflow as tf
+
+    files = [str(path) for path in (root / "taxi_tips" / "artifacts" / "ExampleGen").glob("examples/*/Split-eval/*")]
+    rows = list(tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator())
+    columns = [tf.train.Example.FromString(row).features.feature for row in rows]
+    fare = np.array([row["fare"].float_list.value[0] for row in columns], np.float32)
+    tips = np.array([row["tips"].float_list.value[0] for row in columns], np.float32)
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        loaded = tf.compat.v1.saved_model.load(session, ["serve"], first.record["pushed"]["path"])
+        signature = loaded.signature_def["serving_default"]
+        output = signature.outputs["probability"].name
+        predicted = session.run(output, {signature.inputs["examples"].name: rows})
+    return (tips > np.float32(0.2) * fare).astype(int), predicted
+
+
+def test_a_second_run_is_cached(first: Run, root: Path) -> None:
+    plan = run("--root", str(root), "--plan").record
+    assert {entry["node"]: entry["plan"] for entry in plan} == {
+        name: "run" if name == "Baseline" else "cached" for name in first.record["nodes"]
+    }
+    second = run("--root", str(root))
+    assert second.code == 0
+    assert {name for name, node in second.record["nodes"].items() if not node["cached"]} == {"Baseline"}
+    assert second.record["metrics"] == first.record["metrics"]
+    assert second.record["pushed"] == first.record["pushed"]
+    assert served(root, "taxi_tips") == [first.record["pushed"]["version"]]
+
+
+def test_a_candidate_is_compared_with_the_baseline_and_a_worse_one_is_held_back(first: Run, root: Path) -> None:
+    """A model trained for two steps with a tiny rate guesses: the gates say so, and the served model stays."""
+    worse = run("--root", str(root), "--set", "training.steps=2", "--set", "training.optimizer.learning_rate=1e-6")
+    assert (worse.code, worse.record["outcome"]) == (11, "not_blessed"), worse.text
+    assert worse.record["baseline"]["auc"] == pytest.approx(first.record["metrics"]["auc"], abs=1e-6)
+    (auc, _) = worse.record["gates"]
+    assert not auc["passed"]
+    assert "below 0.9" in auc["reason"]
+    assert "worse than the baseline by" in auc["reason"]
+    assert worse.record["pushed"] is None
+    assert worse.record["nodes"]["Transform"]["cached"]
+    assert served(root, "taxi_tips") == [first.record["pushed"]["version"]]
+
+
+def test_a_part_of_the_graph(first: Run, root: Path) -> None:
+    part = run("--root", str(root), "--from", "StatisticsGen", "--to", "DataGate")
+    assert (part.code, part.record["outcome"]) == (0, "partial"), part.text
+    states = {name: node["state"] for name, node in part.record["nodes"].items()}
+    assert states["ExampleGen"] == states["Trainer"] == "skipped"
+    assert states["DataGate"] == "cached"
+    wrong = run("--root", str(root), "--to", "Trainr")
+    assert wrong.code == 2
+    assert "Did you mean 'Trainer'?" in wrong.text
+
+
+def test_the_fare_task(root: Path) -> None:
+    fare = run("--root", str(root), "--task", "taxi_fare")
+    assert (fare.code, fare.record["outcome"]) == (0, "pushed"), fare.text
+    assert fare.record["metrics"]["mae"] < 2.0
+    assert fare.record["metrics"]["squared_pearson"] > 0.8
