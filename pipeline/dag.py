@@ -4,7 +4,7 @@ from typing import Any
 
 from google.protobuf import text_format
 from tfx import v1 as tfx
-from tfx.components import CsvExampleGen, Evaluator, ExampleValidator, Pusher, SchemaGen, StatisticsGen, Transform
+from tfx.components import CsvExampleGen, Evaluator, ExampleValidator, Pusher, SchemaGen, StatisticsGen
 from tfx.dsl.components.base import base_node, executor_spec
 from tfx.proto import example_gen_pb2, pusher_pb2, range_config_pb2
 from tfx.types import standard_artifacts
@@ -14,6 +14,7 @@ from components.curated_schema import CuratedSchema
 from components.data_gate import DataGate
 from components.pusher import Executor as PusherExecutor
 from components.trainer import Trainer
+from components.transform import Transform
 from pipeline import fingerprint, schema
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
@@ -53,6 +54,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         schema=schema_gen.outputs["schema"],
         preprocessing_fn="pipeline.transform.preprocessing_fn",
         disable_statistics=True,
+        disable_analyzer_cache=True,
         custom_config=_for_preprocessing(task, config),
     )
     trainer = Trainer(
@@ -127,7 +129,9 @@ def _for_preprocessing(task: Task, config: RunConfig) -> dict[str, Any]:
     return {
         "task": task.name,
         "overrides": [o for o in config.overrides if section_of(o) in _TRANSFORM_SECTIONS],
-        "code": fingerprint.of("pipeline.transform", *sorted(kinds), settings=(task.features, task.label)),
+        "code": fingerprint.of(
+            "pipeline.transform", "components.transform.executor", *sorted(kinds), settings=(task.features, task.label)
+        ),
     }
 
 

@@ -1,6 +1,7 @@
 """Evaluation: TFMA's configuration value by value, and our verdicts against TFMA's own validation."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -45,7 +46,6 @@ def overall(**metrics: float) -> Metrics:
 
 
 def test_every_metric_of_a_task_is_one_that_tfma_computes() -> None:
-    assert set(evaluation._TFMA_CLASSES) == set(HIGHER_IS_BETTER)
     config = eval_config(task(*(Gate(metric, at_least=0) for metric in HIGHER_IS_BETTER)))
     computed = {
         key.name
@@ -78,11 +78,9 @@ def test_a_gate_holds_for_its_slices_and_no_others() -> None:
         Gate("auc", at_least=0.7, per="hour"),
         Gate("mae", no_worse_by=0.1),
     )
-    configured = {
-        metric.class_name: metric for spec in eval_config(task(*gates)).metrics_specs for metric in spec.metrics
-    }
-    auc, mae = configured["AUC"], configured["MeanAbsoluteError"]
-    assert (auc.class_name, auc.config) == ("AUC", '"name": "auc"')
+    (spec,) = eval_config(task(*gates)).metrics_specs
+    configured = {json.loads(f"{{{metric.config}}}")["name"]: metric for metric in spec.metrics}
+    auc, mae = configured["auc"], configured["mae"]
     everywhere, per_hour = auc.per_slice_thresholds
     assert [list(spec.feature_keys) for spec in everywhere.slicing_specs] == [[]]
     assert everywhere.threshold.value_threshold.lower_bound.value == 0.9

@@ -1,0 +1,12 @@
+"""TFX's Transform with our executor."""
+
+from tfx.components import Transform as TfxTransform
+from tfx.dsl.components.base import executor_spec
+
+from components.transform.executor import Executor
+
+
+class Transform(TfxTransform):
+    """Inputs, outputs and parameters are TFX's."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
