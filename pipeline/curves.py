@@ -2,8 +2,8 @@
 
 TFMA's own cut the probability into 10,000 equal steps. A model that is sure of most rows puts most of them into one
 step: on the taxi trips that was 0.0005 off, and in a slice that has one class only the area came out as 0. Here the
-steps are equal in the log-odds (0.002, up to 20 on either side), which keeps sure rows apart: 0.00002 off; and an area
-that is not defined is NaN. A slice's accumulator grows with its distinct predictions, to 20,001 counts at the most.
+steps are equal in the log-odds (0.0001, up to 90 on either side, where float32 ends), which keeps sure rows apart, and
+an area that is not defined is NaN. A slice's accumulator grows with its distinct predictions.
 """
 
 import math
@@ -14,8 +14,8 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
-_STEP = 0.002
-_LIMIT = 20.0
+_STEP = 1e-4
+_LIMIT = 90.0
 
 Counts = dict[int, list[float]]
 """Step of the log-odds -> weight of the negative and of the positive rows in it."""
@@ -24,14 +24,16 @@ Counts = dict[int, list[float]]
 class Auc(metric_types.Metric):
     """Area under the ROC curve: the chance that a positive row scores above a negative one; ties count half."""
 
-    def __init__(self, name: str = "auc") -> None:
+    def __init__(self, name: str = "auc", code: str = "") -> None:
+        """`code`, a fingerprint of this module, only makes the Evaluator's cache key depend on it."""
         super().__init__(metric_util.merge_per_key_computations(_computations), name=name, area="roc")
 
 
 class AucPr(metric_types.Metric):
     """Area under the precision-recall curve, interpolated as in Davis & Goadrich (2006)."""
 
-    def __init__(self, name: str = "auc_pr") -> None:
+    def __init__(self, name: str = "auc_pr", code: str = "") -> None:
+        """See Auc."""
         super().__init__(metric_util.merge_per_key_computations(_computations), name=name, area="pr")
 
 

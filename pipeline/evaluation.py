@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from pipeline import curves
+from pipeline import curves, fingerprint
 from pipeline.export import LABELS_SIGNATURE, SERVING_SIGNATURE
 from pipeline.gates import HIGHER_IS_BETTER, Gate
 from pipeline.task import Task
@@ -58,16 +58,22 @@ def eval_config(task: Task) -> config_pb2.EvalConfig:
             config_pb2.MetricsSpec(
                 metrics=[
                     config_pb2.MetricConfig(
-                        class_name=_CLASSES[metric],
-                        module=curves.__name__ if hasattr(curves, _CLASSES[metric]) else None,
-                        config=json.dumps({"name": metric})[1:-1],
-                        per_slice_thresholds=[_threshold(gate) for gate in rules],
+                        **_implementation(metric), per_slice_thresholds=[_threshold(gate) for gate in rules]
                     )
                     for metric, rules in gates.items()
                 ]
             )
         ],
     )
+
+
+def _implementation(metric: str) -> dict[str, str]:
+    """The class of a metric and its arguments, which TFMA takes as the inside of a JSON object."""
+    name = _CLASSES[metric]
+    if not hasattr(curves, name):
+        return {"class_name": name, "config": f'"name": "{metric}"'}
+    code = fingerprint.of(curves.__name__)
+    return {"class_name": name, "module": curves.__name__, "config": f'"name": "{metric}", "code": "{code}"'}
 
 
 def _threshold(gate: Gate) -> config_pb2.PerSliceMetricThreshold:
@@ -120,7 +126,7 @@ def _quoted(value: str) -> str:
 def _values(metrics_by_name: dict[str, Any]) -> Iterable[tuple[str, float]]:
     for name, value in metrics_by_name.items():
         number = value.get("doubleValue")
-        if number is not None and not math.isnan(float(number)):
+        if number is not None and math.isfinite(float(number)):
             yield name, float(number)
 
 

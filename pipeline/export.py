@@ -152,9 +152,12 @@ def verify(
     run = _session(path)
     for signature, inputs in (
         (SERVING_SIGNATURE, lambda keys: {"examples": list(examples)}),
-        (COLUMNS_SIGNATURE, lambda keys: {name: _column(rows, name, dtype) for name, dtype in keys.items()}),
+        (
+            COLUMNS_SIGNATURE,
+            lambda keys: {f.name: _column(rows, f.name, keys[f.name]) for f in features if f.name in keys},
+        ),
     ):
-        received = run(signature, inputs)[label.output].reshape(-1)
+        received = run(signature, label.output, inputs).reshape(-1)
         if received.shape != expected.shape or not np.allclose(received, expected, rtol=TOLERANCE, atol=TOLERANCE):
             worst = int(np.argmax(np.abs(received - expected))) if received.shape == expected.shape else 0
             raise ExportError(
@@ -162,15 +165,15 @@ def verify(
                 f"Expected row {worst}: {expected[worst]:.6f}. Received: {received[worst]:.6f} "
                 f"(features {', '.join(feature.name for feature in features)}). The model was not released."
             )
-    targets = run(LABELS_SIGNATURE, lambda keys: {"examples": list(examples)})[label.transformed]
+    targets = run(LABELS_SIGNATURE, label.transformed, lambda keys: {"examples": list(examples)})
     if targets.shape[0] != len(examples):
         raise ExportError(
             f"export: {LABELS_SIGNATURE!r}: expected {len(examples)} labels. Received: {targets.shape[0]}"
         )
 
 
-def _session(path: str) -> Callable[[str, Callable[[dict[str, tf.DType]], dict[str, Any]]], dict[str, np.ndarray]]:
-    """A function that runs a signature of the SavedModel in a TF1 session, TF Serving's path.
+def _session(path: str) -> Callable[[str, str, Callable[[dict[str, tf.DType]], dict[str, Any]]], np.ndarray]:
+    """A function of a signature, an output's name and what makes the inputs: runs it in a TF1 session, TF Serving's path.
 
     Raises:
       ExportError: the model does not load, has no such signature, or fails on the request.
@@ -183,14 +186,20 @@ def _session(path: str) -> Callable[[str, Callable[[dict[str, tf.DType]], dict[s
     except (tf.errors.OpError, OSError, ValueError) as error:
         raise ExportError(f"export: {Path(path).name} does not load in a session: {error}") from error
 
-    def run(signature: str, inputs: Callable[[dict[str, tf.DType]], dict[str, Any]]) -> dict[str, np.ndarray]:
+    def run(signature: str, output: str, inputs: Callable[[dict[str, tf.DType]], dict[str, Any]]) -> np.ndarray:
         if signature not in signatures:
             raise ExportError(f"export: no signature {signature!r}. Received: {', '.join(sorted(signatures))}")
         spec = signatures[signature]
-        types = {name: tf.as_dtype(info.dtype) for name, info in spec.inputs.items()}
-        feed = {spec.inputs[name].name: value for name, value in inputs(types).items()}
+        values = inputs({name: tf.as_dtype(info.dtype) for name, info in spec.inputs.items()})
+        if output not in spec.outputs or set(values) != set(spec.inputs):
+            raise ExportError(
+                f"export: signature {signature!r}: expected inputs {sorted(values)} and output {output!r}. "
+                f"Received: inputs {sorted(spec.inputs)} and outputs {sorted(spec.outputs)}"
+            )
         try:
-            answer: dict[str, np.ndarray] = session.run({k: info.name for k, info in spec.outputs.items()}, feed)
+            answer: np.ndarray = session.run(
+                spec.outputs[output].name, {spec.inputs[name].name: value for name, value in values.items()}
+            )
         except tf.errors.OpError as error:
             raise ExportError(f"export: signature {signature!r} fails in a session: {error.message}") from error
         return answer

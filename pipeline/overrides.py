@@ -35,7 +35,7 @@ def apply(task: Task, overrides: Sequence[str]) -> Task:
         if parts[0] not in _SECTIONS:
             raise UsageError(f"--set {override}: no section {parts[0]!r}.{nearest(parts[0], _SECTIONS)}")
         try:
-            task = _replace(task, parts, _value(text), override)
+            task = _replace(task, parts, _as_json(text), override)
         except TaskError as error:
             raise UsageError(f"--set {override}: {error}") from error
     return task
@@ -46,15 +46,16 @@ def section_of(override: str) -> str:
     return override.partition(".")[0]
 
 
-def _value(text: str) -> Any:
+def _as_json(text: str) -> str:
     try:
-        return json.loads(text)
+        json.loads(text)
     except ValueError:
-        return text
+        return json.dumps(text)
+    return text
 
 
-def _replace(owner: Any, path: Sequence[str], value: Any, override: str) -> Any:
-    """`owner` with the field at `path` replaced; tuples of features are walked by name."""
+def _replace(owner: Any, path: Sequence[str], value: str, override: str) -> Any:
+    """`owner` with the field at `path` replaced by a value in JSON; tuples of features are walked by name."""
     head, rest = path[0], path[1:]
     if isinstance(owner, tuple):
         index = {feature.name: position for position, feature in enumerate(owner)}
@@ -73,15 +74,15 @@ def _replace(owner: Any, path: Sequence[str], value: Any, override: str) -> Any:
         return dataclasses.replace(owner, **{head: _replace(getattr(owner, head), rest, value, override)})  # type: ignore[type-var]
     try:
         annotation: Any = fields[head].type
-        checked = TypeAdapter(annotation).validate_python(value)
+        checked = TypeAdapter(annotation).validate_json(value, strict=True)
     except PydanticSchemaGenerationError as error:
         raise UsageError(
-            f"--set {override}: {head} can't be set here. Received: {value!r}. Next: edit the task"
+            f"--set {override}: {head} can't be set here. Received: {value}. Next: edit the task"
         ) from error
     except ValidationError as error:
         detail = error.errors()[0]
         raise UsageError(
-            f"--set {override}: {head}: {detail['msg'].lower()}. Expected {_spelled(fields[head].type)}. Received: {value!r}"
+            f"--set {override}: {head}: {detail['msg'].lower()}. Expected {_spelled(fields[head].type)}. Received: {value}"
         ) from error
     return dataclasses.replace(owner, **{head: checked})  # type: ignore[type-var]
 

@@ -85,12 +85,18 @@ def label_scale(data: tf.data.Dataset, batches: int = 25) -> tuple[float, float]
     """Mean and standard deviation of the label over the first batches of rows.
 
     Raises:
-      DataBlocked: there is no row.
+      DataBlocked: there is no row, or a row without a label.
     """
     values = [target.numpy().ravel() for _, target in data.take(batches)]
     if not values or not sum(map(len, values)):
         raise DataBlocked("The train split has no row. Next: check the split of the task and the size of the data.")
     joined = np.concatenate(values)
+    missing = int(np.sum(~np.isfinite(joined)))
+    if missing:
+        raise DataBlocked(
+            f"The label is missing or not finite in {missing:,} of {len(joined):,} rows of the train split. "
+            "Next: mend the data, or let the schema require it: value_count { min: 1 }"
+        )
     return float(joined.mean()), float(joined.std()) or 1.0
 
 

@@ -133,5 +133,5 @@ def test_trains_and_its_export_answers_as_the_model(case: Case, tmp_path: Path) 
     spec = {feature.name: graph.spec[feature.name] for feature in task.features}
     expected = predict(model, graph, task.features, tf.io.parse_example(data.raw, spec)).numpy()
     verify(path, data.raw, expected, task.features, task.label)
-    labels = _session(path)(LABELS_SIGNATURE, lambda types: {"examples": data.raw})[task.label.transformed]
+    labels = _session(path)(LABELS_SIGNATURE, task.label.transformed, lambda types: {"examples": data.raw})
     np.testing.assert_array_equal(labels, data.columns[task.label.transformed])

@@ -54,47 +54,64 @@ def inputs_of(features: Sequence[Feature]) -> dict[str, "keras.KerasTensor"]:
     }
 
 
-def embedding_width(cardinality: int) -> int:
-    """Width of an id's embedding: 1.6 n^0.56, at most 32 (the rule of thumb of fastai's tabular models)."""
-    return max(2, min(32, round(1.6 * cardinality**0.56)))
+def numbers_of(features: Sequence[Feature], inputs: dict[str, Any]) -> "keras.KerasTensor | None":
+    """The numbers, side by side: shape [rows, numbers]; None where there is none."""
+    return _joined([inputs[feature.transformed] for feature in features if feature.cardinality is None])
 
 
-def deep_columns(features: Sequence[Feature], inputs: dict[str, Any]) -> "keras.KerasTensor":
-    """Numbers as they are and ids embedded, side by side: shape [rows, width]."""
-    import keras
+def embedded(
+    features: Sequence[Feature], inputs: dict[str, Any], width: int, **table: Any
+) -> "keras.KerasTensor | None":
+    """The embeddings of all ids: shape [rows, ids, width]; None where there is none.
 
-    columns = []
-    for feature in features:
-        column = inputs[feature.transformed]
-        if feature.cardinality is not None:
-            embedding = keras.layers.Embedding(
-                feature.cardinality, embedding_width(feature.cardinality), name=f"{feature.name}_embedding"
-            )
-            column = keras.layers.Flatten(name=f"{feature.name}_deep")(embedding(column))
-        columns.append(column)
-    return keras.layers.Concatenate(name="deep_columns")(columns) if len(columns) > 1 else columns[0]
+    The ids of all features are rows of one table, in the order of the features: one lookup where a table each would take
+    as many lookups, gradients and updates.
 
-
-def linear_score(features: Sequence[Feature], inputs: dict[str, Any], l2: float = 0.0) -> "keras.KerasTensor":
-    """One weight for each number and each id, summed: shape [rows, 1].
-
-    The weights of all ids are one table, in the order of the features: one lookup where a table each would take many.
+    Args:
+      features: the task's features.
+      inputs: transformed name -> symbolic input.
+      width: of an embedding.
+      **table: more arguments of keras.layers.Embedding.
     """
     import keras
 
+    ids = _joined([inputs[feature.transformed] for feature in features if feature.cardinality is not None])
+    if ids is None:
+        return None
+    sizes = [feature.cardinality for feature in features if feature.cardinality is not None]
+    first = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
+    return keras.layers.Embedding(sum(sizes), width, **table)(ids + first)
+
+
+def _joined(columns: Sequence[Any]) -> Any:
+    import keras
+
+    if len(columns) > 1:
+        return keras.layers.Concatenate()(columns)
+    return columns[0] if columns else None
+
+
+def deep_columns(features: Sequence[Feature], inputs: dict[str, Any], width: int) -> "keras.KerasTensor":
+    """Numbers as they are and ids embedded, side by side: shape [rows, numbers + ids * width]."""
+    import keras
+
+    vectors = embedded(features, inputs, width, name="ids_embedding")
+    flat = None if vectors is None else keras.layers.Flatten(name="ids_deep")(vectors)
+    return _joined([part for part in (numbers_of(features, inputs), flat) if part is not None])
+
+
+def linear_score(features: Sequence[Feature], inputs: dict[str, Any], l2: float = 0.0) -> "keras.KerasTensor":
+    """One weight for each number and each id, summed: shape [rows, 1]."""
+    import keras
+
     penalty = keras.regularizers.L2(l2) if l2 else None
-    numbers = [inputs[feature.transformed] for feature in features if feature.cardinality is None]
-    ids = [inputs[feature.transformed] for feature in features if feature.cardinality is not None]
     scores = []
-    if numbers:
-        joined = keras.layers.Concatenate(name="numbers")(numbers) if len(numbers) > 1 else numbers[0]
-        scores.append(keras.layers.Dense(1, kernel_regularizer=penalty, name="numbers_weight")(joined))
-    if ids:
-        sizes = [feature.cardinality for feature in features if feature.cardinality is not None]
-        first = np.cumsum([0, *sizes[:-1]], dtype=np.int64)
-        joined = keras.layers.Concatenate(name="ids")(ids) if len(ids) > 1 else ids[0]
-        weights = keras.layers.Embedding(
-            sum(sizes), 1, embeddings_initializer="zeros", embeddings_regularizer=penalty, name="ids_weight"
-        )
-        scores.append(keras.ops.sum(weights(joined + first), axis=1))
+    numbers = numbers_of(features, inputs)
+    if numbers is not None:
+        scores.append(keras.layers.Dense(1, kernel_regularizer=penalty, name="numbers_weight")(numbers))
+    weights = embedded(
+        features, inputs, 1, embeddings_initializer="zeros", embeddings_regularizer=penalty, name="ids_weight"
+    )
+    if weights is not None:
+        scores.append(keras.ops.sum(weights, axis=1))
     return keras.layers.Add(name="linear")(scores) if len(scores) > 1 else scores[0]

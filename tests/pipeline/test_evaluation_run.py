@@ -47,8 +47,7 @@ def models(task: Task, tiny_data: Any, tmp_path_factory: pytest.TempPathFactory)
 
 
 def answers(uri: str, rows: list[bytes]) -> np.ndarray:
-    received = _session(f"{uri}/Format-Serving")(SERVING_SIGNATURE, lambda types: {"examples": rows})
-    return received["probability"]
+    return _session(f"{uri}/Format-Serving")(SERVING_SIGNATURE, "probability", lambda types: {"examples": rows})
 
 
 @pytest.fixture(scope="module")

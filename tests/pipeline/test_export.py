@@ -51,10 +51,11 @@ def exported(tiny: Task, tiny_data: Any, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def ask(exported: Exported) -> Callable[[str, Mapping[str, Any]], dict[str, np.ndarray]]:
-    """A function: a signature and its inputs, to its outputs, in a TF1 session as TF Serving runs it."""
+def ask(exported: Exported) -> Callable[[str, Mapping[str, Any]], np.ndarray]:
+    """A function: a signature and its inputs, to its output, in a TF1 session as TF Serving runs it."""
     run = _session(exported.path)
-    return lambda signature, inputs: run(signature, lambda types: dict(inputs))
+    outputs = {LABELS_SIGNATURE: "tips_label"}
+    return lambda signature, inputs: run(signature, outputs.get(signature, "probability"), lambda types: dict(inputs))
 
 
 def columns_of(rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
@@ -84,16 +85,15 @@ def test_a_good_export_is_verified(exported: Exported, tiny: Task) -> None:
 
 def test_serialised_examples(exported: Exported, ask: Any) -> None:
     answers = ask(SERVING_SIGNATURE, {"examples": exported.rows})
-    assert set(answers) == {"probability"}
-    assert answers["probability"].shape == (64,)
-    np.testing.assert_allclose(answers["probability"], exported.expected, rtol=0, atol=1e-5)
+    assert answers.shape == (64,)
+    np.testing.assert_allclose(answers, exported.expected, rtol=0, atol=1e-5)
 
 
 def test_columns_with_missing_values(exported: Exported, ask: Any, tiny_rows: Any) -> None:
     inputs = columns_of(tiny_rows[:64])
     assert all(np.isnan(inputs[name]).any() for name in ("miles", "fare"))
     assert all((inputs[name] == INT_MISSING).any() for name in ("hour", "area"))
-    answers = ask(COLUMNS_SIGNATURE, inputs)["probability"]
+    answers = ask(COLUMNS_SIGNATURE, inputs)
     np.testing.assert_allclose(answers, exported.expected, rtol=0, atol=1e-5)
 
 
@@ -103,8 +103,8 @@ def test_labels(ask: Any, exported: Exported, tiny_rows: Any) -> None:
         float(row["fare"] is not None and np.float32(row["tips"]) > np.float32(0.2) * np.float32(row["fare"]))
         for row in tiny_rows[:64]
     ]
-    assert answers["tips_label"].shape == (64, 1)
-    assert answers["tips_label"].ravel().tolist() == expected
+    assert answers.shape == (64, 1)
+    assert answers.ravel().tolist() == expected
     assert 0 < sum(expected) < 64
 
 
@@ -115,11 +115,11 @@ def test_in_process_answers_on_raw_rows_are_the_same(exported: Exported, tiny: T
 
 
 def test_a_row_without_any_value_and_a_request_without_a_row(ask: Any) -> None:
-    empty = ask(SERVING_SIGNATURE, {"examples": [tf.train.Example().SerializeToString()]})["probability"]
+    empty = ask(SERVING_SIGNATURE, {"examples": [tf.train.Example().SerializeToString()]})
     nothing = dict.fromkeys(("miles", "fare", "company", "hour", "area"))
-    assert empty.tolist() == ask(COLUMNS_SIGNATURE, columns_of([nothing]))["probability"].tolist()
+    assert empty.tolist() == ask(COLUMNS_SIGNATURE, columns_of([nothing])).tolist()
     assert 0 < empty[0] < 1
-    assert ask(COLUMNS_SIGNATURE, columns_of([]))["probability"].shape == (0,)
+    assert ask(COLUMNS_SIGNATURE, columns_of([])).shape == (0,)
 
 
 def test_tensorflows_own_loader_gives_the_same(exported: Exported) -> None:
@@ -151,7 +151,7 @@ def test_other_weights_are_caught_with_row_and_values(exported: Exported, tiny: 
     text = refused(exported, tiny, path)
     assert "signature 'serving_default' does not answer as the trained model" in text
     assert "miles, fare, company, hour, area" in text
-    received = _session(path)(SERVING_SIGNATURE, lambda types: {"examples": exported.rows})["probability"]
+    received = _session(path)(SERVING_SIGNATURE, "probability", lambda types: {"examples": exported.rows})
     worst = int(np.argmax(abs(received - exported.expected)))
     assert f"Expected row {worst}: {exported.expected[worst]:.6f}. Received: {received[worst]:.6f}" in text
 
@@ -186,7 +186,12 @@ def test_answers_of_a_large_unit_are_compared_in_proportion(exported: Exported, 
     path = str(tmp_path / "model")
     export(model, exported.graph, task.features, task.label, path)
     run = _session(path)
-    answers = run(SERVING_SIGNATURE, lambda types: {"examples": exported.rows})["prediction"]
+    answers = run(SERVING_SIGNATURE, "prediction", lambda types: {"examples": exported.rows})
     verify(path, exported.rows, np.nextafter(answers, np.float32(np.inf)), task.features, task.label)
     with pytest.raises(ExportError, match="does not answer as the trained model"):
         verify(path, exported.rows, answers * np.float32(1.001), task.features, task.label)
+
+
+def test_other_names_are_refused(exported: Exported) -> None:
+    with pytest.raises(ExportError, match=r"expected inputs \['examples'\] and output 'price'. Received: inputs"):
+        _session(exported.path)(SERVING_SIGNATURE, "price", lambda types: {"examples": exported.rows})

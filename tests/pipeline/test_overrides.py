@@ -129,10 +129,11 @@ def test_a_path_through_a_value_that_has_no_fields() -> None:
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
-        ("training.steps=many", ["steps: ", "Expected int. Received: 'many'"]),
+        ("training.steps=many", ["steps: ", 'Expected int. Received: "many"']),
+        ("training.steps=true", ["steps: ", "Expected int. Received: true"]),
         ("training.steps=1.5", ["steps: ", "Expected int. Received: 1.5"]),
-        ("training.steps=null", ["steps: ", "Expected int. Received: None"]),
-        ("training.strategy=mirrord", ["strategy: ", "'mirrored'", "Received: 'mirrord'"]),
+        ("training.steps=null", ["steps: ", "Expected int. Received: null"]),
+        ("training.strategy=mirrord", ["strategy: ", "'mirrored'", 'Received: "mirrord"']),
         ("model.hidden_units=8", ["hidden_units: ", "tuple[int, ...]", "Received: 8"]),
         ("features.trip_miles.clip=[1]", ["clip: ", "tuple[float, float]", "Received: [1]"]),
         ("label.condition=1", ["condition can't be set here", "Received: 1", "edit the task"]),
