@@ -17,56 +17,16 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from pipeline.errors import ExportError
-from pipeline.features import INT_MISSING, Feature
+from pipeline.features import Feature
 from pipeline.labels import Label
+from pipeline.transform_graph import EMPTY, TransformGraph
 
 SERVING_SIGNATURE = "serving_default"
 COLUMNS_SIGNATURE = "columns"
 LABELS_SIGNATURE = "labels"
 TOLERANCE = 1e-5
-_EMPTY: dict[tf.DType, Any] = {tf.float32: float("nan"), tf.int64: INT_MISSING, tf.string: ""}
-
-
-class TransformGraph(tf.Module):
-    """The transform graph as a function of raw columns; to be tracked by what calls it.
-
-    TFT's own `transform_features_layer` does the same as a tf_keras model, which costs seconds to save and drags a
-    second Keras into the export.
-    """
-
-    def __init__(self, transform: tft.TFTransformOutput) -> None:
-        """Loads what the Transform component wrote."""
-        super().__init__()
-        self._spec = transform.raw_feature_spec()
-        self._loaded = tf.saved_model.load(transform.transform_savedmodel_dir)
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """Raw column -> parsing spec."""
-        return dict(self._spec)
-
-    def __call__(self, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
-        """Transformed columns; raw columns that are not given are missing in every row."""
-        rows = _row_count(next(iter(raw.values())))
-        return self._loaded.transform_fn(
-            {name: raw[name] if name in raw else _all_missing(spec, rows) for name, spec in self._spec.items()}
-        )
-
-
-def _row_count(column: Any) -> tf.Tensor:
-    return column.dense_shape[0] if isinstance(column, tf.SparseTensor) else tf.shape(column, tf.int64)[0]
-
-
-def _all_missing(spec: Any, rows: tf.Tensor) -> Any:
-    if isinstance(spec, tf.io.VarLenFeature):
-        none = tf.zeros([0, 2], tf.int64)
-        return tf.SparseTensor(none, tf.zeros([0], spec.dtype), tf.stack([rows, tf.constant(1, tf.int64)]))
-    return tf.fill(
-        tf.concat([[rows], tf.constant(spec.shape, tf.int64)], 0), tf.constant(_EMPTY[spec.dtype], spec.dtype)
-    )
 
 
 def export(model: keras.Model, graph: TransformGraph, features: Sequence[Feature], label: Label, path: str) -> None:
@@ -121,7 +81,7 @@ def _as_raw(values: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
     """A dense column of shape [rows] as the raw feature spec has it, without the values that stand for missing ones."""
     if not isinstance(spec, tf.io.VarLenFeature):
         return tf.reshape(values, [-1, *spec.shape])
-    empty = _EMPTY[spec.dtype]
+    empty = EMPTY[spec.dtype]
     present = tf.math.is_finite(values) if spec.dtype == tf.float32 else tf.not_equal(values, empty)
     rows = tf.where(present)
     indices = tf.concat([rows, tf.zeros_like(rows)], 1)
@@ -211,5 +171,5 @@ def _column(rows: Sequence[Any], name: str, dtype: tf.DType) -> np.ndarray:
     """A raw column of parsed tf.Examples as a JSON client would send it, shape [rows]."""
     kind = {tf.float32: "float_list", tf.int64: "int64_list", tf.string: "bytes_list"}[dtype]
     values = [getattr(row[name], kind).value if name in row else () for row in rows]
-    filled = [value[0] if value else _EMPTY[dtype] for value in values]
+    filled = [value[0] if value else EMPTY[dtype] for value in values]
     return np.array(filled, dtype=object if dtype == tf.string else dtype.as_numpy_dtype)

@@ -11,12 +11,13 @@ from tfx.v1.components import FnArgs
 
 from pipeline import tasks
 from pipeline.errors import DataBlocked, MillraceError
-from pipeline.export import TransformGraph, export, predict, verify
+from pipeline.export import export, predict, verify
 from pipeline.labels import Binary, Label
 from pipeline.models.base import inputs_of
 from pipeline.strategies import strategy
 from pipeline.task import Task
 from pipeline.training import Adam, Training
+from pipeline.transform_graph import TransformGraph
 
 _PROOF_ROWS = 64
 _CACHE_LIMIT = 1 << 28

@@ -23,10 +23,11 @@ from tensorflow_transform.tf_metadata import schema_utils
 
 from pipeline import schema, tasks
 from pipeline.evaluation import eval_config
-from pipeline.export import LABELS_SIGNATURE, TransformGraph, _session, export, predict, verify
+from pipeline.export import LABELS_SIGNATURE, _session, export, predict, verify
 from pipeline.labels import Binary
 from pipeline.task import Task
 from pipeline.train import compiled, fit, label_scale, rows
+from pipeline.transform_graph import TransformGraph
 
 ROWS = 200
 PARSERS: dict[int, Callable[[str], Any]] = {schema_pb2.FLOAT: float, schema_pb2.INT: int, schema_pb2.BYTES: str}

@@ -21,7 +21,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 from tfx_bsl.coders import example_coder
 
-from pipeline.export import TransformGraph
+from pipeline.transform_graph import TransformGraph
 
 _BATCH_ROWS = 8192
 _IN_PROCESS = "--runner=FnApiRunner"

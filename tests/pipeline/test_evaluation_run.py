@@ -16,10 +16,11 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
 from pipeline import evaluation
-from pipeline.export import SERVING_SIGNATURE, TransformGraph, _session, export
+from pipeline.export import SERVING_SIGNATURE, _session, export
 from pipeline.gates import Evaluation, Gate
 from pipeline.task import Task
 from pipeline.train import compiled
+from pipeline.transform_graph import TransformGraph
 
 Evaluate = Callable[[str, str | None], tuple[str, bool]]
 
