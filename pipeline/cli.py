@@ -33,7 +33,9 @@ def run(
     span: Annotated[int | None, typer.Option(help="Span to read where --data has a {SPAN} pattern.")] = None,
     from_: Annotated[list[str] | None, typer.Option("--from", help="Start at this node (repeatable).")] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Stop after this node (repeatable).")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the last run, if it did not end.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the last run, if it failed, with its own settings.")
+    ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every node again.")] = False,
     beam_runner: Annotated[str, typer.Option(help=f"Beam runner: {' or '.join(_BEAM_RUNNERS)}.")] = "local",
     beam: Annotated[list[str] | None, typer.Option(help="Beam option KEY=VALUE (repeatable).")] = None,
@@ -46,7 +48,7 @@ def run(
 ) -> None:
     """Runs a task's pipeline on this machine.
 
-    Exit codes: 0 pushed, 1 failed, 2 usage, 10 stopped by the data gate, 11 model not blessed, 12 model failed the
+    Exit codes: 0 pushed (or ended where --to asked), 1 failed, 2 usage, 10 stopped by the data gate, 11 model not blessed, 12 model failed the
     serving check.
     """
     overrides = [*(set_ or []), *([f"training.strategy={strategy}"] if strategy else [])]
@@ -66,6 +68,10 @@ def run(
     )
     resumed_from = None
     if resume:
+        if config != RunConfig(task=task, root=root):
+            raise UsageError(
+                "--resume continues a run with its own settings. Expected no other flag but --task, --root"
+            )
         config, resumed_from = _unfinished(config)
     if plan:
         print_rows([{"node": node, "plan": what} for node, what in local.plan(config)], as_json=json)
@@ -111,7 +117,7 @@ def runs(
             "exit": record["exit_code"],
             "seconds": round(record["seconds"], 1),
             "cached": sum(node["cached"] for node in record["nodes"].values()),
-            "gates": ", ".join(gate["reason"] for gate in record["gates"]),
+            "gates": "; ".join(gate["reason"] for gate in record["gates"]),
             "version": (record["pushed"] or {}).get("version", ""),
         }
         for record in records.read_all(root, task)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_GLIBC = (2, 38)
+_GLIBC = (2, 39)
 _DISK_GB = 2
 _MEMORY_GB = 4
 _VERSIONS = {

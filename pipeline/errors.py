@@ -51,12 +51,20 @@ class ExportError(MillraceError):
     """The exported model does not answer as the trained one."""
 
 
+ERRORS = {error.exit_code: error for error in (MillraceError, UsageError, DataBlocked)}
+"""Exit code -> the class that carries it from one process to another."""
+
+
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Lists the choices and, where one is close, offers it: `. Did you mean taxi_tips? Known: …`."""
+    """Lists the choices and, where one is close, offers it: ` Did you mean 'taxi_tips'? Known: …`."""
     known = sorted(choices)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{hint} Known: {', '.join(known) or 'none'}."
+    return f"{hint(name, known)} Known: {', '.join(known) or 'none'}."
+
+
+def hint(name: str, choices: Iterable[str]) -> str:
+    """Offers the choice that is close, or nothing: ` Did you mean 'taxi_tips'?`."""
+    close = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def summarise(problems: Sequence[str]) -> str:

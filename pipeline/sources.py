@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import DataBlocked, TaskError, UsageError, nearest, raise_all
+from pipeline.errors import DataBlocked, TaskError, UsageError, hint, nearest, raise_all
 
 _PLACEHOLDER = re.compile(r"\{[A-Z]+(:\d+)?\}")
 
@@ -87,7 +87,7 @@ class Csv:
             if repeated:
                 problems.append(f"{file}: the header names {', '.join(repeated)} more than once.")
             problems += [
-                f"{file}: column {name!r}, {role}, is missing.{nearest(name, set(header) - set(required))}"
+                f"{file}: column {name!r}, {role}, is missing.{hint(name, sorted(set(header) - set(required)))}"
                 for name, role in required.items()
                 if name not in header
             ]

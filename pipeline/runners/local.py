@@ -274,7 +274,10 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "seconds": 0.0,
         "nodes": {},
         "metrics": {},
+        "baseline": {},
+        "slices": {},
         "gates": [],
+        "blessed": None,
         "pushed": None,
         "report": None,
         "config": asdict(config),
@@ -289,6 +292,6 @@ def _judge(config: RunConfig, states: list[NodeState], record: dict[str, Any]) -
         return ExitCode.NOT_BLESSED, "not_blessed", "; ".join(failed) or "TFMA did not bless the model"
     if record["pushed"]:
         return ExitCode.PUSHED, "pushed", None
-    if config.to_nodes or config.from_nodes:
+    if config.to_nodes:
         return ExitCode.PUSHED, "partial", f"ended before the push, as --to {' '.join(config.to_nodes)} asks"
     raise MillraceError("every node ended well, but no model was pushed; this is a defect of Millrace")

@@ -24,7 +24,7 @@ from typing import Any
 
 import absl.logging
 
-from pipeline.errors import ExitCode, MillraceError
+from pipeline.errors import ERRORS, ExitCode, MillraceError
 
 _PRELOAD = (
     "tfx.v1",
@@ -140,9 +140,7 @@ def call(function: Callable[..., Any], *args: Any, log: Path) -> Any:
         job.stop()
         raise
     if result.error is not None:
-        error = MillraceError(result.error)
-        error.exit_code = result.exit_code
-        raise error
+        raise ERRORS.get(result.exit_code, MillraceError)(result.error)
     return result.value
 
 

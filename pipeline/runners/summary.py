@@ -51,8 +51,12 @@ def _metrics(record: dict[str, Any]) -> Table:
             )
             for gate in verdicts
         )
-        shown.add_row(name, f"{value:,.4f}", "" if base is None else f"{base:,.4f}", mark)
+        shown.add_row(name, _number(value), "" if base is None else _number(base), mark)
     return shown
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:,.4f}"
 
 
 def _places(record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -61,7 +65,8 @@ def _places(record: dict[str, Any]) -> list[tuple[str, str]]:
     places = []
     if record["pushed"]:
         places.append(("model", f"{record['pushed']['path']} (version {record['pushed']['version']})"))
-    places.append(("logs", str(home / "runs" / record["run_id"] / "logs")))
+    if record["nodes"]:
+        places.append(("logs", str(home / "runs" / record["run_id"] / "logs")))
     places.append(("next", _next(record)))
     return places
 
