@@ -8,7 +8,6 @@ TensorFlow is imported inside the methods: listing tasks does not load it.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -336,8 +335,3 @@ def dense_strings(column: "tf.Tensor | tf.SparseTensor") -> "tf.Tensor":
         values = dense_integers(column)
         return tf.where(tf.equal(values, INT_MISSING), "", tf.strings.as_string(values))
     return _dense(column, "")
-
-
-def by_name(features: tuple[Feature, ...]) -> Mapping[str, Feature]:
-    """The features, by the name of their raw column."""
-    return {feature.name: feature for feature in features}

@@ -20,7 +20,6 @@ from pipeline.features import (
     Numeric,
     Vocabulary,
     ZScore,
-    by_name,
 )
 
 _RANDOM = np.random.default_rng(7)
@@ -362,8 +361,3 @@ def test_cardinality_counts_the_ids_for_missing_and_unseen() -> None:
     assert Vocabulary("s", top_k=20, oov_buckets=2).cardinality == 23
     assert Categorical("c", size=24).cardinality == 25
     assert Hashed("s", buckets=10).cardinality == 11
-
-
-def test_by_name() -> None:
-    features = (Numeric("a"), Categorical("b", size=2))
-    assert by_name(features) == {"a": features[0], "b": features[1]}
