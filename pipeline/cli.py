@@ -1,5 +1,7 @@
 """The `millrace` command, and the command line of `local_runner.py`."""
 
+import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,17 +33,24 @@ def run(
     data: Annotated[str | None, typer.Option(help="File, folder or {SPAN} pattern in place of the task's own.")] = None,
     root: Annotated[str, typer.Option(help="Folder of all runs, models and metadata.")] = "runs",
     span: Annotated[int | None, typer.Option(help="Span to read where --data has a {SPAN} pattern.")] = None,
-    from_: Annotated[list[str] | None, typer.Option("--from", help="Start at this node (repeatable).")] = None,
+    from_: Annotated[
+        list[str] | None, typer.Option("--from", metavar="NODE", help="Start at this node (repeatable).")
+    ] = None,
     to: Annotated[list[str] | None, typer.Option("--to", help="Stop after this node (repeatable).")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the last run, if it failed, with its own settings.")
     ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every node again.")] = False,
     beam_runner: Annotated[str, typer.Option(help=f"Beam runner: {' or '.join(_BEAM_RUNNERS)}.")] = "local",
-    beam: Annotated[list[str] | None, typer.Option(help="Beam option KEY=VALUE (repeatable).")] = None,
+    beam: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Beam option KEY=VALUE (repeatable).")
+    ] = None,
     strategy: Annotated[str | None, typer.Option(help="Distribution strategy: auto, one_device, mirrored.")] = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="section.field=value, e.g. training.steps=500 (repeatable).")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="SECTION.FIELD=VALUE", help="section.field=value, e.g. training.steps=500 (repeatable)."
+        ),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Print what would run, cached or not, and stop.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print run.json on standard output.")] = False,
@@ -54,10 +63,13 @@ def run(
     overrides = [*(set_ or []), *([f"training.strategy={strategy}"] if strategy else [])]
     if beam_runner not in _BEAM_RUNNERS:
         raise UsageError(f"--beam-runner: no runner {beam_runner!r}.{nearest(beam_runner, _BEAM_RUNNERS)}")
+    for option in beam or ():
+        if not re.fullmatch(r"\w+=.*", option) or option.startswith("runner="):
+            raise UsageError(f"--beam {option}: expected KEY=VALUE; the runner is chosen by --beam-runner")
     config = RunConfig(
         task=task,
-        root=root,
-        data=data,
+        root=os.path.abspath(root),
+        data=data if data is None or "://" in data else os.path.abspath(data),
         span=span,
         beam_runner=beam_runner,  # type: ignore[arg-type]
         beam_options=tuple(beam or ()),

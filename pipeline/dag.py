@@ -3,6 +3,7 @@
 from typing import Any
 
 from google.protobuf import text_format
+from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 from tfx.components import CsvExampleGen, Evaluator, ExampleValidator, Pusher, SchemaGen, StatisticsGen
 from tfx.dsl.components.base import base_node, executor_spec
@@ -95,8 +96,18 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         pipeline_root=str(config.artifacts),
         components=nodes,
         enable_cache=config.cache,
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(config.metadata)),
+        metadata_connection_config=_sqlite(config),
         beam_pipeline_args=config.beam_args,
+    )
+
+
+def _sqlite(config: RunConfig) -> metadata_store_pb2.ConnectionConfig:
+    """TFX's own function for this makes the folder, which `--plan` must not."""
+    return metadata_store_pb2.ConnectionConfig(
+        sqlite=metadata_store_pb2.SqliteMetadataSourceConfig(
+            filename_uri=str(config.metadata),
+            connection_mode=metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE,
+        )
     )
 
 

@@ -100,7 +100,7 @@ def _version(package: str, wanted: str) -> tuple[bool, str, str]:
 def _loads() -> tuple[bool, str, str]:
     """Imports the strictest of the libraries in a child: a wrong C library fails there and not here."""
     done = subprocess.run(
-        [sys.executable, "-c", "import tensorflow_data_validation"], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", "import tensorflow_data_validation"], capture_output=True, text=True, check=False
     )
     last = (done.stderr.strip().splitlines() or [""])[-1]
     return done.returncode == 0, "yes" if done.returncode == 0 else last[:120], "make env builds the environment anew"

@@ -28,44 +28,66 @@ class Csv:
         """The same source at another path (`--data`), or itself."""
         return Csv(path) if path else self
 
-    def files(self) -> list[Path]:
-        """The files, sorted.
+    def files(self, span: int | None = None) -> list[Path]:
+        """The files that a run reads, sorted.
+
+        Args:
+          span: of a `{SPAN}` pattern; None is the latest.
 
         Raises:
-          UsageError: the path does not exist, can't be read, or has no file in it.
+          UsageError: the path does not exist, can't be read, has no file in it, or holds something else than files.
         """
         path = Path(self.path)
+        if any(character in self.path for character in "*?[") and "{" not in self.path:
+            raise UsageError(
+                f"data: {self.path}: expected no *, ? or [ in the path. Next: name the folder, or rename it"
+            )
+        if span is not None and "{SPAN" not in self.path:
+            raise UsageError(f"data: --span {span} needs a {{SPAN}} in the path. Received: {self.path}")
         if "{" in self.path:
-            base, pattern = self.layout()
-            matches = sorted(Path(base).glob(_PLACEHOLDER.sub("*", pattern)))
-            if not matches:
-                raise UsageError(f"data: no file matches {self.path}. Expected at least one span.")
-            return matches
+            return self._matches(span)
         if not path.exists():
             raise UsageError(f"data: {self.path} does not exist. Expected a CSV file or a folder of them.{_near(path)}")
-        found = (
-            sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")) if path.is_dir() else [path]
-        )
+        found = sorted(path.iterdir()) if path.is_dir() else [path]
         if not found:
             raise UsageError(f"data: the folder {self.path} holds no file. Expected at least one CSV file.")
         for file in found:
+            if not file.is_file() or file.name.startswith("."):
+                raise UsageError(f"data: {file}: expected CSV files only in the folder. Next: move it elsewhere")
             if not os.access(file, os.R_OK):
                 raise UsageError(f"data: {file} can't be read by this user. Next: chmod +r {file}")
         return found
 
+    def _matches(self, span: int | None) -> list[Path]:
+        """The files of a span, the latest or the one given; of a pattern without `{SPAN}`, all."""
+        base, pattern = self.layout()
+        files = sorted(Path(base).glob(_PLACEHOLDER.sub("*", pattern)))
+        expression = re.compile(_as_expression(pattern))
+        spans: dict[int, list[Path]] = {}
+        for file in files:
+            match = expression.fullmatch(str(file.relative_to(base)))
+            if match:
+                spans.setdefault(int(match.groupdict().get("span") or 0), []).append(file)
+        chosen = max(spans, default=None) if span is None else span
+        if chosen not in spans:
+            known = ", ".join(map(str, sorted(spans))) or "none"
+            raise UsageError(f"data: no file matches {self.path}, span {chosen}. Spans found: {known}")
+        return spans[chosen]
+
     def layout(self) -> tuple[str, str]:
-        """The folder and, in it, the pattern that TFX's ExampleGen reads; both absolute paths and URIs pass."""
+        """The folder and, in it, the pattern that TFX's ExampleGen reads."""
         path = Path(self.path).absolute()
         if "{" in self.path:
             fixed = next(parent for parent in reversed(path.parents) if _is_pattern(path.relative_to(parent).parts[0]))
             return str(fixed), str(path.relative_to(fixed))
         return (str(path.parent), path.name) if path.is_file() else (str(path), "*")
 
-    def check(self, required: Mapping[str, str]) -> None:
+    def check(self, required: Mapping[str, str], span: int | None = None) -> None:
         """Reads the header and the first row of each file, before anything heavy starts.
 
         Args:
           required: columns that the task reads, each with what it is there ("the label", "a feature").
+          span: see `files`.
 
         Raises:
           UsageError: see `files`.
@@ -73,7 +95,7 @@ class Csv:
         """
         problems: list[str] = []
         headers: dict[Path, list[str]] = {}
-        for file in self.files():
+        for file in self.files(span):
             header, has_rows = _head(file)
             headers[file] = header
             if not header:
@@ -125,6 +147,14 @@ def bundled_taxi_trips() -> str:
     return str(Path(spec.origin).parent / "examples" / "chicago_taxi_pipeline" / "data" / "simple")
 
 
+def _as_expression(pattern: str) -> str:
+    """A regular expression for the files of a pattern; TFX's `{SPAN}` and the like are digits, `*` is within a folder."""
+    parts = re.split(r"(\{[A-Z]+(?::\d+)?\}|\*)", pattern)
+    special = {"*": "[^/]*", "{": r"\d+"}
+    named = [r"(?P<span>\d+)" if p.startswith("{SPAN") else special.get(p[:1], "") for p in parts[1::2]]
+    return "".join(re.escape(plain) + part for plain, part in zip(parts[::2], [*named, ""], strict=True))
+
+
 def _is_pattern(part: str) -> bool:
     return bool(_PLACEHOLDER.search(part))
 
@@ -132,7 +162,10 @@ def _is_pattern(part: str) -> bool:
 def _head(file: Path) -> tuple[list[str], bool]:
     """The header's names (empty when there is none) and whether a row follows."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
+        with file.open(newline="", encoding="utf-8") as stream:
+            if stream.read(1) == "\ufeff":
+                raise DataBlocked(f"{file}: starts with a byte order mark. Next: save it as UTF-8 without BOM")
+            stream.seek(0)
             rows = csv.reader(stream)
             header = next(rows, [])
             return header, any(rows)

@@ -1,5 +1,6 @@
 """Reads the anomalies of each split and raises DataBlocked with a sentence for each."""
 
+from textwrap import shorten
 from typing import Any
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
@@ -11,6 +12,8 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from pipeline.errors import DataBlocked, raise_all
+
+_LONGEST = 400
 
 
 class Executor(base_executor.BaseExecutor):
@@ -50,7 +53,7 @@ def sentences(
     if not statistics.num_examples:
         return [f"{where}: the split is empty. Expected rows; the data may be too few to split."]
     found = [
-        f"{feature} ({where}): {reason.short_description}: {reason.description}"
+        f"{feature} ({where}): {reason.short_description}: {shorten(reason.description, _LONGEST, placeholder=' …')}"
         for feature, info in sorted(anomalies.anomaly_info.items())
         for reason in info.reason or [info]
     ]

@@ -1,5 +1,11 @@
-"""TFX's Pusher, but a version appears by a rename: a full disk or a kill leaves no half-written version behind."""
+"""TFX's Pusher, but a version appears by a rename, and a model that is served already is not pushed again.
 
+A full disk or a kill leaves no half-written version behind. What counts is what the server sees, its highest version: so
+a return to an earlier model is pushed again, and a run that changed nothing pushes nothing. The node is never cached.
+"""
+
+import filecmp
+import os
 import time
 from typing import Any
 
@@ -35,20 +41,44 @@ class Executor(tfx_pusher.Executor):
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination()
         )
         folder = destination.filesystem.base_directory
-        version = _next_version(folder)
-        incoming = f"{folder}/{_INCOMING}-{version}"
-        io_utils.copy_dir(model, pushed.uri)
-        try:
-            io_utils.copy_dir(model, incoming)
-            fileio.rename(incoming, f"{folder}/{version}")
-        except BaseException:
-            if fileio.exists(incoming):
-                fileio.rmtree(incoming)
-            raise
-        self._MarkPushed(pushed, pushed_destination=f"{folder}/{version}", pushed_version=version)
+        present = _clean_versions(folder)
+        version = max(present, default=0)
+        if not version or not _same_files(model, f"{folder}/{version}"):
+            version = max(int(time.time()), version + 1)
+            io_utils.copy_dir(model, pushed.uri)
+            _publish(model, f"{folder}/{_INCOMING}-{version}", f"{folder}/{version}")
+        self._MarkPushed(pushed, pushed_destination=f"{folder}/{version}", pushed_version=str(version))
 
 
-def _next_version(folder: str) -> str:
-    """Unix seconds, as TFX's Pusher has it, and above every version that is there."""
-    versions = [int(name) for name in fileio.listdir(folder) if name.isdigit()] if fileio.exists(folder) else []
-    return str(max([int(time.time()), *(version + 1 for version in versions)]))
+def _publish(model: str, incoming: str, destination: str) -> None:
+    """Copies the model aside and renames it; what can't be copied whole is removed."""
+    try:
+        io_utils.copy_dir(model, incoming)
+        fileio.rename(incoming, destination)
+    except Exception:
+        if fileio.exists(incoming):
+            fileio.rmtree(incoming)
+        raise
+
+
+def _clean_versions(folder: str) -> list[int]:
+    """The versions that are there; what an earlier push left half copied is removed, as the root is locked by this run."""
+    names = [name.rstrip("/") for name in fileio.listdir(folder)] if fileio.exists(folder) else []
+    for name in names:
+        if name.startswith(_INCOMING):
+            fileio.rmtree(f"{folder}/{name}")
+    return [int(name) for name in names if name.isdigit()]
+
+
+def _same_files(one: str, other: str) -> bool:
+    """Whether two folders hold the same files with the same bytes."""
+    files, others = _files(one), _files(other)
+    return files == others and not any(filecmp.cmpfiles(one, other, files, shallow=False)[index] for index in (1, 2))
+
+
+def _files(folder: str) -> list[str]:
+    return sorted(
+        os.path.relpath(os.path.join(parent, name), folder)
+        for parent, _, names in fileio.walk(folder)
+        for name in names
+    )

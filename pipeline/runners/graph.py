@@ -30,7 +30,8 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, p
 from pipeline import schema, tasks
 from pipeline.config import RunConfig
 from pipeline.dag import build_pipeline
-from pipeline.errors import MillraceError, UsageError, nearest
+from pipeline.errors import MillraceError, UsageError, nearest, raise_all
+from pipeline.overrides import section_of
 from pipeline.runners.nodes import Graph, Node
 
 State = Literal["done", "cached", "skipped"]
@@ -82,16 +83,7 @@ def compile_graph(config: RunConfig, run_id: str) -> Graph:
     """
     ir = _compile(config, run_id)
     clear_dead_executions(config)
-    if ir.runtime_spec.HasField("snapshot_settings"):
-        with LockedMetadata(_connection(ir)) as store:
-            try:
-                partial_run_utils.snapshot(store, ir)
-            except (LookupError, ValueError) as error:
-                raise UsageError(
-                    f"--from/--to: no earlier run of {config.task!r} has what this one needs: {error}"
-                ) from error
-    with LockedMetadata(_connection(ir)) as store:
-        _mistrust_lost_pushes(ir, store)
+    _reuse_earlier(ir, LockedMetadata(_connection(ir)))
     return Graph(ir.SerializeToString(), tuple(_nodes(ir)))
 
 
@@ -102,7 +94,6 @@ def _compile(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
     curated = schema.path_of(task.name)
     if curated:
         schema.check(task, schema.read(curated))
-    config.home.mkdir(parents=True, exist_ok=True)
     ir = compiler.Compiler().compile(build_pipeline(task, config))
     runtime_parameter_utils.substitute_runtime_parameter(ir, {"pipeline-run-id": run_id})
     if config.from_nodes or config.to_nodes:
@@ -111,7 +102,43 @@ def _compile(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
             if name not in known:
                 raise UsageError(f"--from/--to: no node {name!r}.{nearest(name, known)}")
         partial_run_utils.mark_pipeline(ir, from_nodes=config.from_nodes or None, to_nodes=config.to_nodes or None)
+        if config.from_nodes:
+            _refuse_what_is_left_out(config, ir)
+    for node in ir.nodes:
+        # Whether there is anything to push depends on the served folder, which no cache key knows.
+        if node.pipeline_node.node_info.id == "Pusher":
+            node.pipeline_node.execution_options.caching_options.enable_cache = False
     return ir
+
+
+def _reuse_earlier(ir: pipeline_pb2.Pipeline, store: metadata.Metadata) -> None:
+    """Gives a partial run the results of the latest run for the nodes that it leaves out.
+
+    Raises:
+      UsageError: there are none.
+    """
+    if not ir.runtime_spec.HasField("snapshot_settings"):
+        return
+    with store:
+        try:
+            partial_run_utils.snapshot(store, ir)
+        except (LookupError, ValueError) as error:
+            raise UsageError(f"--from/--to: no earlier run has what this one leaves out: {error}") from error
+
+
+def _refuse_what_is_left_out(config: RunConfig, ir: pipeline_pb2.Pipeline) -> None:
+    """Raises UsageError for settings of nodes that `--from` leaves out: they would have no effect, or a wrong one."""
+    skipped = {node.id for node in _nodes(ir) if node.skipped}
+    problems = []
+    if "ExampleGen" in skipped and (config.data is not None or config.span is not None):
+        problems.append("--data and --span are for ExampleGen, which --from leaves out")
+    if "Transform" in skipped:
+        problems += [
+            f"--set {override} is for Transform, which --from leaves out"
+            for override in config.overrides
+            if section_of(override) in ("features", "label", "split")
+        ]
+    raise_all(UsageError, "--from: these settings would have no effect:", problems)
 
 
 def _nodes(ir: pipeline_pb2.Pipeline) -> Iterator[Node]:
@@ -203,11 +230,7 @@ def plan(config: RunConfig) -> list[tuple[str, str]]:
         connection.sqlite.filename_uri = str(copy)
         connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
         store = LockedMetadata(connection)
-        if ir.runtime_spec.HasField("snapshot_settings"):
-            with store:
-                partial_run_utils.snapshot(store, ir)
-        with store:
-            _mistrust_lost_pushes(ir, store)
+        _reuse_earlier(ir, store)
         return list(_planned(ir, store))
 
 
@@ -229,19 +252,6 @@ def _planned(ir: pipeline_pb2.Pipeline, store: metadata.Metadata) -> Iterator[tu
                 continue
         would_run.add(node.id)
         yield node.id, "run"
-
-
-def _mistrust_lost_pushes(ir: pipeline_pb2.Pipeline, handle: metadata.Metadata) -> None:
-    """Turns the Pusher's cache off where a version that it pushed is no longer in the served folder."""
-    pushed = [artifact.custom_properties for artifact in handle.get_artifacts_by_type("PushedModel")]
-    lost = [
-        properties["pushed_destination"].string_value
-        for properties in pushed
-        if properties["pushed"].int_value and not Path(properties["pushed_destination"].string_value).exists()
-    ]
-    for node in ir.nodes:
-        if lost and node.pipeline_node.node_info.id == "Pusher":
-            node.pipeline_node.execution_options.caching_options.enable_cache = False
 
 
 def clear_dead_executions(config: RunConfig) -> list[str]:

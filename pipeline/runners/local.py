@@ -43,7 +43,7 @@ def preflight(config: RunConfig) -> Task:
     curated = schema.path_of(task.name)
     if curated:
         schema.check(task, schema.read(curated))
-    task.source.at(config.data).check(task.columns)
+    task.source.at(config.data).check(task.columns, config.span)
     return task
 
 
@@ -99,7 +99,7 @@ def _run_locked(
         code, outcome, reason = error.exit_code, records.OUTCOMES.get(error.exit_code, "failed"), str(error)
     except KeyboardInterrupt:
         code, outcome = ExitCode.FAILED, "failed"
-        reason = "interrupted. Next: the same command with --resume continues it"
+        reason = f"interrupted. Next: {records.resume_command(config)}"
     except OSError as error:
         code, outcome, reason = ExitCode.FAILED, "failed", processes.explain(error)
     record.update(
@@ -269,7 +269,7 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "task": task.name,
         "outcome": "failed",
         "exit_code": int(ExitCode.FAILED),
-        "reason": "the run was killed before it ended. Next: the same command with --resume continues it",
+        "reason": f"the run was killed before it ended. Next: {records.resume_command(config)}",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": 0.0,
         "nodes": {},

@@ -101,9 +101,12 @@ class Job:
         sender.close()
 
     @property
-    def sentinel(self) -> int:
-        """Ready when the process has ended; for `wait`."""
-        return self._process.sentinel
+    def sentinel(self) -> Connection:
+        """Ready when there is a result, or the process has ended without one; for `wait`.
+
+        Not the process: one with a result larger than a pipe holds ends only when it has been read.
+        """
+        return self._receiver
 
     def result(self) -> Result:
         """Waits for the end.

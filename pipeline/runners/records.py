@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ OUTCOMES = {
     ExitCode.NOT_BLESSED: "not_blessed",
     ExitCode.SERVING_BLOCKED: "serving_blocked",
 }
+_KEYS = {"run_id", "task", "started", "outcome", "exit_code", "seconds", "nodes", "gates", "pushed", "config"}
 _RUN_ID = re.compile(r"\d{8}T\d{6}(-\d+)?")
 
 
@@ -82,6 +84,11 @@ def locked(config: RunConfig) -> Iterator[None]:
         os.close(stream)
 
 
+def resume_command(config: RunConfig) -> str:
+    """The command that continues a failed run."""
+    return f"millrace run --task {config.task} --root {shlex.quote(config.root)} --resume"
+
+
 def write(folder: Path, record: dict[str, Any], name: str = "run.json") -> None:
     """Writes JSON to a temporary name and renames it, so that a reader never sees half of it."""
     handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
@@ -97,7 +104,7 @@ def write(folder: Path, record: dict[str, Any], name: str = "run.json") -> None:
 
 
 def read_all(root: str, task: str | None = None) -> list[dict[str, Any]]:
-    """The records of all runs under a root, oldest first.
+    """The records of all runs under a root, oldest first; what is no record is passed over.
 
     Args:
       root: `--root`.
@@ -107,5 +114,7 @@ def read_all(root: str, task: str | None = None) -> list[dict[str, Any]]:
     for file in Path(root).glob(f"{task or '*'}/runs/*/run.json"):
         if _RUN_ID.fullmatch(file.parent.name):
             with contextlib.suppress(OSError, ValueError):
-                found.append(json.loads(file.read_text(encoding="utf-8")))
+                record = json.loads(file.read_text(encoding="utf-8"))
+                if isinstance(record, dict) and _KEYS <= set(record):
+                    found.append(record)
     return sorted(found, key=lambda record: (record["started"], record["run_id"]))

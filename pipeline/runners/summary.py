@@ -7,6 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.config import RunConfig
+from pipeline.runners.records import resume_command
+
 _TITLES = {
     "pushed": ("Pushed", "bold green"),
     "partial": ("Done, as far as asked", "bold green"),
@@ -72,14 +75,13 @@ def _places(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _next(record: dict[str, Any]) -> str:
-    task, root = record["task"], record["config"]["root"]
-    tail = "" if root == "runs" else f" --root {root}"
+    task, config = record["task"], RunConfig(**record["config"])
     return {
         "pushed": f"point TensorFlow Serving at {Path(record['pushed']['path']).parent}" if record["pushed"] else "",
-        "partial": f"millrace run --task {task}{tail} runs the rest",
+        "partial": "the same command without --to runs the rest",
         "data_blocked": f"mend the data, or review schemas/{task}/schema.pbtxt if it is the schema that is out of date",
         "not_blessed": "improve the model, or review the gates in "
         f"pipeline/tasks/{task}.py; slices with their metrics are in the run's run.json",
         "serving_blocked": "see the log of the serving check",
-        "failed": f"see the logs; then millrace run --task {task}{tail} --resume",
+        "failed": f"see the logs; then {resume_command(config)}",
     }[record["outcome"]]

@@ -28,9 +28,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def push(tmp_path: Path, serving: Path) -> Any:
-    """A function: pushes a model of three files, blessed or not; returns the PushedModel."""
+    """A function: pushes a model of three files, with the same content or other; returns the PushedModel."""
 
-    def run(blessed: bool = True) -> Any:
+    def run(blessed: bool = True, content: str = "") -> Any:
         model, blessing, pushed = (
             standard_artifacts.Model(),
             standard_artifacts.ModelBlessing(),
@@ -40,7 +40,7 @@ def push(tmp_path: Path, serving: Path) -> Any:
         for name in ("saved_model.pb", "variables/variables.index", "assets/vocabulary"):
             file = tmp_path / "model" / "Format-Serving" / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(name)
+            file.write_text(name + content)
         blessing.set_int_custom_property("blessed", int(blessed))
         Executor().Do(
             {"model": [model], "model_blessing": [blessing]},
@@ -80,9 +80,24 @@ def test_a_model_that_is_not_blessed_is_not_pushed(push: Any, serving: Path) -> 
 
 
 def test_versions_always_rise(push: Any, serving: Path) -> None:
-    for _ in range(3):
-        push()
+    for content in ("a", "b", "a"):
+        push(content=content)
     assert sorted(os.listdir(serving)) == [str(NOW), str(NOW + 1), str(NOW + 2)]
+
+
+def test_what_is_served_already_is_not_pushed_again(push: Any, serving: Path) -> None:
+    first, second = push(), push()
+    assert os.listdir(serving) == [str(NOW)]
+    for pushed in (first, second):
+        assert pushed.get_string_custom_property("pushed_version") == str(NOW)
+        assert pushed.get_string_custom_property("pushed_destination") == str(serving / str(NOW))
+
+
+def test_a_lost_version_is_pushed_again_and_leftovers_go(push: Any, serving: Path) -> None:
+    push()
+    (serving / str(NOW)).rename(serving / ".incoming-5")
+    push()
+    assert os.listdir(serving) == [str(NOW)]
 
 
 def test_a_version_is_above_one_from_a_clock_that_was_ahead(push: Any, serving: Path) -> None:

@@ -80,11 +80,11 @@ def _scored(first: Run, root: Path) -> tuple[Any, Any]:
 def test_a_second_run_is_cached(first: Run, root: Path) -> None:
     plan = run("--root", str(root), "--plan").record
     assert {entry["node"]: entry["plan"] for entry in plan} == {
-        name: "run" if name == "Baseline" else "cached" for name in first.record["nodes"]
+        name: "run" if name in ("Baseline", "Pusher") else "cached" for name in first.record["nodes"]
     }
     second = run("--root", str(root))
     assert second.code == 0
-    assert {name for name, node in second.record["nodes"].items() if not node["cached"]} == {"Baseline"}
+    assert {name for name, node in second.record["nodes"].items() if not node["cached"]} == {"Baseline", "Pusher"}
     assert second.record["metrics"] == first.record["metrics"]
     assert second.record["pushed"] == first.record["pushed"]
     assert served(root, "taxi_tips") == [first.record["pushed"]["version"]]
@@ -110,7 +110,12 @@ def test_a_part_of_the_graph(first: Run, root: Path) -> None:
     states = {name: node["state"] for name, node in part.record["nodes"].items()}
     assert states["ExampleGen"] == states["Trainer"] == "skipped"
     assert states["DataGate"] == "cached"
+    useless = run("--root", str(root), "--from", "Trainer", "--set", "features.payment_type.top_k=5")
+    assert useless.code == 2
+    assert "features.payment_type.top_k=5 is for Transform, which --from leaves out" in useless.text
+    before = sorted((root / "taxi_tips" / "runs").iterdir())
     wrong = run("--root", str(root), "--to", "Trainr")
+    assert sorted((root / "taxi_tips" / "runs").iterdir()) == before
     assert wrong.code == 2
     assert "Did you mean 'Trainer'?" in wrong.text
 

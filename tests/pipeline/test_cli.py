@@ -1,6 +1,7 @@
 """The command line: exit codes, the nearest name, JSON, and that it starts without loading TensorFlow."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -164,8 +165,8 @@ def test_every_flag_reaches_the_configuration(millrace: Any, tmp_path: Path, mon
     assert asked == [
         RunConfig(
             task="taxi_fare",
-            root="r",
-            data="d",
+            root=os.path.abspath("r"),
+            data=os.path.abspath("d"),
             span=3,
             beam_runner="direct",
             beam_options=("a=b",),

@@ -47,10 +47,22 @@ def test_at_replaces_the_path() -> None:
 
 def test_files_of_a_file_and_of_a_folder(put: Put, tmp_path: Path) -> None:
     second, first = put("days/2.csv", HEADER, "1,2,3"), put("days/1.csv", HEADER, "1,2,3")
-    put("days/.hidden.csv", "x")
-    put("days/inner/3.csv", "x")
     assert Csv(str(second)).files() == [second]
     assert Csv(str(tmp_path / "days")).files() == [first, second]
+
+
+@pytest.mark.parametrize("odd", [".hidden.csv", "inner/3.csv"])
+def test_what_tfx_would_read_besides_is_refused(put: Put, tmp_path: Path, odd: str) -> None:
+    """TFX takes hidden files and folders for data; so a run stops before it starts."""
+    put("days/1.csv", HEADER, "1,2,3")
+    put(f"days/{odd}", "x")
+    with pytest.raises(UsageError, match="expected CSV files only in the folder"):
+        Csv(str(tmp_path / "days")).files()
+
+
+def test_a_path_that_tfx_would_take_for_a_pattern_is_refused(put: Put) -> None:
+    with pytest.raises(UsageError, match=r"expected no \*, \? or \[ in the path"):
+        Csv(str(put("a[1].csv", HEADER, "1,2,3"))).files()
 
 
 def test_layout_is_absolute(put: Put, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +91,16 @@ def test_files_of_a_pattern(put: Put, tmp_path: Path) -> None:
     second, first = put("days/2/b.csv", HEADER, "1,2,3"), put("days/1/a.csv", HEADER, "1,2,3")
     put("days/2/b.txt", "x")
     source = Csv(f"{tmp_path}/days/{{SPAN}}/*.csv")
-    assert source.files() == [first, second]
+    third = put("days/10/c.csv", HEADER, "1,2,3")
+    assert source.files() == [third], "spans are numbers: 10 is after 2"
+    assert (source.files(1), source.files(2)) == ([first], [second])
+    put("days/1/bad.csv", "nothing")
     source.check(REQUIRED)
+    source.check(REQUIRED, 2)
+    with pytest.raises(UsageError, match=r"span 7\. Spans found: 1, 2, 10"):
+        source.files(7)
+    with pytest.raises(UsageError, match=r"--span 2 needs a \{SPAN\} in the path"):
+        Csv(str(first)).files(2)
 
 
 def test_a_pattern_that_nothing_matches(tmp_path: Path) -> None:
@@ -112,13 +132,18 @@ def test_an_unreadable_file(put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
         Csv(str(file)).files()
 
 
-def test_a_good_file_passes_with_or_without_a_byte_order_mark(put: Put) -> None:
+def test_a_good_file_passes(put: Put) -> None:
     Csv(str(put("plain.csv", HEADER, "1,2,3"))).check(REQUIRED)
-    Csv(str(put("marked.csv", data=b"\xef\xbb\xbf" + f"{HEADER}\n1,2,3\n".encode()))).check(REQUIRED)
     Csv(str(put("windows.csv", data=f"{HEADER}\r\n1,2,3\r\n".encode()))).check(REQUIRED)
     Csv(str(put("quoted.csv", '"miles","fare, in $","tips"', '1,"2\n",3'))).check(
         REQUIRED | {"fare, in $": "a feature"}
     )
+
+
+def test_a_byte_order_mark_would_be_part_of_the_first_name(put: Put) -> None:
+    marked = put("marked.csv", data=b"\xef\xbb\xbf" + f"{HEADER}\n1,2,3\n".encode())
+    with pytest.raises(DataBlocked, match=r"starts with a byte order mark\. Next: save it as UTF-8 without BOM"):
+        Csv(str(marked)).check(REQUIRED)
 
 
 def test_an_empty_file(put: Put) -> None:

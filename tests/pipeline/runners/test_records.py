@@ -32,7 +32,16 @@ def config(tmp_path: Path) -> RunConfig:
 def save(root: Path, task: str, run: str, **fields: Any) -> None:
     folder = root / task / "runs" / run
     folder.mkdir(parents=True)
-    records.write(folder, {"task": task, "run_id": run, "started": "2026-01-01T00:00:00+00:00", **fields})
+    empty = {
+        "outcome": "pushed",
+        "exit_code": 0,
+        "seconds": 1.0,
+        "nodes": {},
+        "gates": [],
+        "pushed": None,
+        "config": {},
+    }
+    records.write(folder, {"task": task, "run_id": run, "started": "2026-01-01T00:00:00+00:00", **empty, **fields})
 
 
 def test_a_runs_id_is_its_start_in_utc(config: RunConfig) -> None:
@@ -133,8 +142,9 @@ def test_all_records_oldest_first(tmp_path: Path) -> None:
 def test_what_is_no_record_is_passed_over(tmp_path: Path) -> None:
     save(tmp_path, "tips", "20260101T000000")
     save(tmp_path, "tips", "backup-of-20260101T000000")
-    for name in ("20260102T000000", "20260103T000000"):
+    for name in ("20260102T000000", "20260103T000000", "20260104T000000"):
         (tmp_path / "tips" / "runs" / name).mkdir()
     (tmp_path / "tips" / "runs" / "20260102T000000" / "run.json").write_text('{"half":')
+    (tmp_path / "tips" / "runs" / "20260104T000000" / "run.json").write_text("{}")
     assert [record["run_id"] for record in records.read_all(str(tmp_path))] == ["20260101T000000"]
     assert records.read_all(str(tmp_path / "none")) == []
