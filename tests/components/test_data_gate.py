@@ -111,3 +111,11 @@ def test_at_most_five_sentences_are_shown(gate: Any) -> None:
     low = [("Out-of-range values", "low")]
     with pytest.raises(DataBlocked, match=r"  - and 2 more$"):
         gate({"train": (anomalies(**dict.fromkeys("abcdefg", low)), 20)})
+
+
+def test_a_description_of_thousands_of_values_is_cut() -> None:
+    found = anomalies(company=[("Unexpected string values", ", ".join(f"company {i}" for i in range(5000)))])
+    (sentence,) = sentences("train", found, FINE)
+    assert len(sentence) < 500
+    assert "company 0, company 1," in sentence
+    assert sentence.endswith(" …")

@@ -27,6 +27,9 @@ def nothing():
 def block():
     raise DataBlocked("fare: out of range\\nNext: mend the data")
 
+def talk(length):
+    raise DataBlocked("x" * length)
+
 def boom():
     raise ValueError("boom\\nand more")
 
@@ -187,3 +190,10 @@ def test_first_ended_and_stop(jobs: Any, log: Path) -> None:
 )
 def test_explain(error: BaseException, expected: str) -> None:
     assert explain(error) == expected
+
+
+def test_a_message_larger_than_a_pipe_holds_is_no_hang(jobs: Any, tmp_path: Path) -> None:
+    """A pipe holds 64 KiB: a child with more to say ends only when it has been listened to."""
+    job = processes.Job(jobs.talk, 1_000_000, log=tmp_path / "log")
+    assert processes.first_ended([job], 60) == [job]
+    assert len(job.result().error or "") == 1_000_000
