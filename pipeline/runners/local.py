@@ -68,6 +68,7 @@ def run(config: RunConfig, watcher: Watcher, resumed_from: str | None = None) ->
     except DataBlocked as error:
         task, blocked = tasks.load(config.task, config.overrides), error
     with records.locked(config):
+        records.wait_for_workers(config.home)
         return _run_locked(config, task, watcher, resumed_from, blocked, started)
 
 
@@ -189,7 +190,7 @@ class GraphRun:
                 changed = True
             elif len(self._jobs) < _width() and all(other.state in _READY for other in before):
                 log = self._folder / "logs" / f"{node}.log"
-                self._jobs[node] = (processes.Job(_launch, ir, node, log=log), time.monotonic())
+                self._jobs[node] = (processes.Job(_launch, ir, node, self._config, log=log), time.monotonic())
                 self._states[node] = replace(state, state="running")
                 changed = True
         return changed
@@ -244,9 +245,10 @@ def _compile(config: RunConfig, run_id: str) -> Any:
     return graph.compile_graph(config, run_id)
 
 
-def _launch(ir: bytes, node: str) -> Any:
+def _launch(ir: bytes, node: str, config: RunConfig) -> Any:
     from pipeline.runners import graph
 
+    records.work_in(config.home)
     return graph.launch(ir, node)
 
 

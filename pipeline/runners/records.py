@@ -23,6 +23,7 @@ OUTCOMES = {
     ExitCode.SERVING_BLOCKED: "serving_blocked",
 }
 _KEYS = {"run_id", "task", "started", "outcome", "exit_code", "seconds", "nodes", "gates", "pushed", "config"}
+_WORKERS = ".workers"
 _RUN_ID = re.compile(r"\d{8}T\d{6}(-\d+)?")
 
 
@@ -80,6 +81,22 @@ def locked(config: RunConfig) -> Iterator[None]:
         os.ftruncate(stream, 0)
         os.pwrite(stream, f"{os.getpid()}".encode(), 0)
         yield
+    finally:
+        os.close(stream)
+
+
+def work_in(home: Path) -> int:
+    """Marks this process as one that writes to a task's folder, until it ends; returns the lock's file descriptor."""
+    stream = os.open(home / _WORKERS, os.O_RDWR | os.O_CREAT, 0o644)
+    fcntl.flock(stream, fcntl.LOCK_SH)
+    return stream
+
+
+def wait_for_workers(home: Path) -> None:
+    """Waits until no process of a killed run writes any more; they end by themselves when they see it gone."""
+    stream = os.open(home / _WORKERS, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX)
     finally:
         os.close(stream)
 

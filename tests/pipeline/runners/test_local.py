@@ -59,7 +59,7 @@ class FakeJob:
 
     machine: Machine
 
-    def __init__(self, function: Callable[..., Any], ir: bytes, node: str, log: Path) -> None:
+    def __init__(self, function: Callable[..., Any], ir: bytes, node: str, config: RunConfig, log: Path) -> None:
         assert (function, ir, log.name) == (local._launch, b"ir", f"{node}.log")
         self.node = node
         self.machine.events.append(f"start {node}")

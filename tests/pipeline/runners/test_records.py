@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,15 @@ def test_what_is_no_record_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "tips" / "runs" / "20260104T000000" / "run.json").write_text("{}")
     assert [record["run_id"] for record in records.read_all(str(tmp_path))] == ["20260101T000000"]
     assert records.read_all(str(tmp_path / "none")) == []
+
+
+def test_a_run_waits_for_the_processes_of_a_killed_one(tmp_path: Path) -> None:
+    """A worker holds the folder until it ends; whoever waits goes on then, and not before."""
+    worker = records.work_in(tmp_path)
+    waiting = threading.Thread(target=records.wait_for_workers, args=(tmp_path,))
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    os.close(worker)
+    waiting.join(30)
+    assert not waiting.is_alive()
