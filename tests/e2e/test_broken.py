@@ -61,7 +61,12 @@ def test_a_killed_run_is_resumed_and_a_second_one_is_refused(
     (killed,) = (root / "taxi_tips" / "runs").iterdir()
 
     with subprocess.Popen(
-        command("--root", str(root), "--resume"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command("--root", str(root), "--resume"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Where the tests run in the background, a shell has told them to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as running:
         wait_for(running, "Trainer: running")
         running.send_signal(signal.SIGINT)
