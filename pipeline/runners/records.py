@@ -23,6 +23,7 @@ OUTCOMES = {
     ExitCode.SERVING_BLOCKED: "serving_blocked",
 }
 _KEYS = {"run_id", "task", "started", "outcome", "exit_code", "seconds", "nodes", "gates", "pushed", "config"}
+_NAME = "run.json"
 _WORKERS = ".workers"
 _RUN_ID = re.compile(r"\d{8}T\d{6}(-\d+)?")
 
@@ -106,15 +107,15 @@ def resume_command(config: RunConfig) -> str:
     return f"millrace run --task {config.task} --root {shlex.quote(config.root)} --resume"
 
 
-def write(folder: Path, record: dict[str, Any], name: str = "run.json") -> None:
-    """Writes JSON to a temporary name and renames it, so that a reader never sees half of it."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{name}-", dir=folder)
+def write(folder: Path, record: dict[str, Any]) -> None:
+    """Writes run.json to a temporary name and renames it, so that a reader never sees half of it."""
+    handle, temporary = tempfile.mkstemp(prefix=f".{_NAME}-", dir=folder)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             json.dump(record, stream, indent=2)
             stream.write("\n")
         os.chmod(temporary, 0o644)
-        os.replace(temporary, folder / name)
+        os.replace(temporary, folder / _NAME)
     except BaseException:
         os.unlink(temporary)
         raise

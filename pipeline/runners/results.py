@@ -15,8 +15,7 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
 
     Returns:
       `metrics`: overall, of the candidate; `baseline`: likewise or empty; `slices`: by slice; `gates`: verdicts;
-      `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None; `rows`: by
-      split.
+      `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None.
     """
     outputs = _outputs(config, run_id)
     found: dict[str, Any] = {"metrics": {}, "baseline": {}, "slices": {}, "gates": [], "blessed": None, "pushed": None}
