@@ -2,21 +2,24 @@
 
     taxi_folder(15_002, folder, seed=0)      the 15,002 rows of the tfx wheel, as they are
     taxi_folder(1_500_200, folder, seed=0)   a hundred times as many, the same ones for the same seed
+    taxi_parquet(file, folder)               the same rows as Parquet
 
-A resampled row keeps its missing values and categories. Fare and tips grow by one factor, so the tip's share of the
+Files are written in pieces of 500,000 rows, so that memory does not grow with their number. A resampled row keeps its missing values and categories. Fare and tips grow by one factor, so the tip's share of the
 fare, and with it the label, stays about as it is. Near-copies of one row land on both sides of a split: use these rows
 for time and memory, not for quality.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from pipeline.sources import bundled_taxi_trips
 
 BUNDLED_ROWS = 15_002
+_PIECE = 500_000  # rows resampled at once
 _SPREAD = 0.05  # standard deviation of the factor on amounts
 _DEGREES = 0.002  # standard deviation on coordinates, about 200 m
 _QUARTER = 900  # seconds; the bundled timestamps are rounded down to it
@@ -25,7 +28,7 @@ _FACTORS = {"fare": "money", "tips": "money", "trip_miles": "distance", "trip_se
 _COORDINATES = ("pickup_latitude", "pickup_longitude", "dropoff_latitude", "dropoff_longitude")
 
 
-def resample(table: pa.Table, rows: int, seed: int) -> pa.Table:
+def resample(table: pa.Table, rows: int, seed: int | Sequence[int]) -> pa.Table:
     """Draws rows with replacement and jitters their numbers.
 
     Args:
@@ -52,8 +55,8 @@ def resample(table: pa.Table, rows: int, seed: int) -> pa.Table:
     return drawn
 
 
-def taxi_table(rows: int, seed: int) -> pa.Table:
-    """The bundled rows, followed by resampled ones.
+def taxi_pieces(rows: int, seed: int) -> Iterator[pa.Table]:
+    """The bundled rows, then resampled ones, 500,000 at a time.
 
     Args:
         rows: at least `BUNDLED_ROWS`, so that every rare category is there however many rows are asked for.
@@ -65,7 +68,14 @@ def taxi_table(rows: int, seed: int) -> pa.Table:
     if rows < BUNDLED_ROWS:
         raise ValueError(f"too few rows to measure. Expected at least {BUNDLED_ROWS}. Received: rows={rows}")
     bundled = csv.read_csv(Path(bundled_taxi_trips()) / "data.csv")
-    return pa.concat_tables([bundled, resample(bundled, rows - bundled.num_rows, seed)])
+    yield bundled
+    for number, start in enumerate(range(bundled.num_rows, rows, _PIECE)):
+        yield resample(bundled, min(_PIECE, rows - start), (seed, number))
+
+
+def taxi_table(rows: int, seed: int) -> pa.Table:
+    """The rows of `taxi_pieces` as one table."""
+    return pa.concat_tables(taxi_pieces(rows, seed))
 
 
 def taxi_folder(rows: int, folder: Path, seed: int) -> Path:
@@ -81,10 +91,38 @@ def taxi_folder(rows: int, folder: Path, seed: int) -> Path:
     """
     if rows == BUNDLED_ROWS:
         return Path(bundled_taxi_trips())
-    table = taxi_table(rows, seed)
+    pieces = taxi_pieces(rows, seed)
+    first = next(pieces)
     folder.mkdir(parents=True, exist_ok=True)
-    csv.write_csv(table, folder / "data.csv", csv.WriteOptions(quoting_style="needed"))
+    with csv.CSVWriter(
+        folder / "data.csv", first.schema, write_options=csv.WriteOptions(quoting_style="needed")
+    ) as file:
+        file.write_table(first)
+        for piece in pieces:
+            file.write_table(piece)
     return folder
+
+
+def taxi_parquet(source: Path, folder: Path) -> Path:
+    """A Parquet file of the rows of a CSV file, with the types that the bundled rows have.
+
+    Args:
+        source: of `taxi_folder`.
+        folder: where to write `data.parquet`.
+
+    Returns:
+        The Parquet file.
+    """
+    bundled = csv.read_csv(Path(bundled_taxi_trips()) / "data.csv").schema
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "data.parquet"
+    with (
+        csv.open_csv(source, convert_options=csv.ConvertOptions(column_types=bundled)) as rows,
+        parquet.ParquetWriter(target, bundled) as file,
+    ):
+        for batch in rows:
+            file.write_batch(batch)
+    return target
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:

@@ -78,7 +78,7 @@ def run_stock(data: Path, work: Path, training: Training, *, slices: bool) -> Ru
     """Runs TFX's taxi template.
 
     Args:
-        data: folder of CSV files.
+        data: folder of CSV files, or of the folders `train` and `eval` of them.
         work: an empty folder for everything it writes.
         training: where something is None, the template's own: 1,000 steps, 40 rows, no seed.
         slices: whether its Evaluator slices by `trip_start_hour`.

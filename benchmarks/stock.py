@@ -18,7 +18,9 @@ from benchmarks.arguments import BatchSize, Slices, Steps
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder of CSV files.", exists=True, file_okay=False)],
+    data: Annotated[
+        Path, typer.Option(help="Folder of CSV files, or of train and eval.", exists=True, file_okay=False)
+    ],
     root: Annotated[Path, typer.Option(help="Where the run writes.")],
     out: Annotated[Path, typer.Option(help="The JSON file to write.")],
     steps: Steps = 1000,

@@ -9,6 +9,7 @@ so that both sides answer the same question:
 - LocalDagRunner replaces BeamDagRunner: the same launcher, without a Beam job around every node.
 - The cache is off. Evaluator also measures AUC and the number of rows, and slices by `trip_start_hour` (as
   `taxi_pipeline_simple.py` does) unless told not to.
+- Given a folder for each split, CsvExampleGen takes them as they are, and does not split by itself.
 """
 
 import time
@@ -34,13 +35,14 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable.launcher import Launcher
-from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 # TFX's generated messages and its runner carry no types.
 _trainer: Any = trainer_pb2
 _pusher: Any = pusher_pb2
+_inputs: Any = example_gen_pb2
 _runner: Any = LocalDagRunner
 
 EXAMPLE = "tfx.examples.chicago_taxi_pipeline.taxi_utils_native_keras"
@@ -84,14 +86,14 @@ def template(data: Path, root: Path, *, steps: int, batch_size: int, seed: int |
     """The template's nine nodes.
 
     Args:
-        data: folder of CSV files.
+        data: folder of CSV files, or of the folders `train` and `eval` of them.
         root: where metadata, artifacts and the pushed model go.
         steps: training steps (the template's: 1,000).
         batch_size: rows in a training step (the template's: 40).
         seed: of the training; None leaves it unseeded.
         slices: whether Evaluator slices by `trip_start_hour`.
     """
-    example_gen = CsvExampleGen(input_base=str(data))
+    example_gen = _example_gen(data)
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
     schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"], infer_feature_shape=True)
     schema = schema_gen.outputs["schema"]
@@ -144,6 +146,14 @@ def template(data: Path, root: Path, *, steps: int, batch_size: int, seed: int |
         metadata_connection_config=sqlite_metadata_connection_config(str(root / "metadata.db")),
         beam_pipeline_args=["--runner=FnApiRunner"],
     )
+
+
+def _example_gen(data: Path) -> CsvExampleGen:
+    """Splits 2:1 by a hash, unless there are folders for the splits."""
+    if not (data / "train").is_dir():
+        return CsvExampleGen(input_base=str(data))
+    splits = [_inputs.Input.Split(name=name, pattern=f"{name}/*") for name in ("train", "eval")]
+    return CsvExampleGen(input_base=str(data), input_config=_inputs.Input(splits=splits))
 
 
 def run_timed(pipeline: Pipeline) -> dict[str, float]:

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from pipeline import tasks
+from pipeline import cli_schema, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
+from pipeline.ingest import selection
 from pipeline.runners import local, records, summary
 from pipeline.runners.progress import Progress
 from pipeline.terminal import console, print_json, print_rows
@@ -30,9 +31,18 @@ _BEAM_RUNNERS = ("local", "direct")
 
 def run(
     task: Annotated[str, typer.Option(help="The task to run; `millrace tasks` lists them.")] = "taxi_tips",
-    data: Annotated[str | None, typer.Option(help="File, folder or {SPAN} pattern in place of the task's own.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="File, folder or pattern (*, {SPAN}, {YYYY}-{MM}-{DD}) in place of the task's own."),
+    ] = None,
     root: Annotated[str, typer.Option(help="Folder of all runs, models and metadata.")] = "runs",
-    span: Annotated[int | None, typer.Option(help="Span to read where --data has a {SPAN} pattern.")] = None,
+    span: Annotated[
+        str | None, typer.Option(help="Newest span to read, a number or a date; default the newest there is.")
+    ] = None,
+    window: Annotated[int, typer.Option(min=1, help="How many spans to read, up to and with the newest.")] = 1,
+    serving_log: Annotated[
+        str | None, typer.Option(help="File, folder or pattern of logged requests to compare the data with.")
+    ] = None,
     from_: Annotated[
         list[str] | None, typer.Option("--from", metavar="NODE", help="Start at this node (repeatable).")
     ] = None,
@@ -69,8 +79,10 @@ def run(
     config = RunConfig(
         task=task,
         root=os.path.abspath(root),
-        data=data if data is None or "://" in data else os.path.abspath(data),
-        span=span,
+        data=_absolute(data),
+        span=_span(span, task, data),
+        window=window,
+        serving_log=_absolute(serving_log),
         beam_runner=beam_runner,  # type: ignore[arg-type]
         beam_options=tuple(beam or ()),
         overrides=tuple(overrides),
@@ -154,6 +166,16 @@ def doctor(
 
 
 app.command(name="run")(run)
+app.add_typer(cli_schema.app)
+
+
+def _absolute(path: str | None) -> str | None:
+    return path if path is None or "://" in path else os.path.abspath(path)
+
+
+def _span(text: str | None, task: str, data: str | None) -> int | None:
+    """The number of the span that the flag names."""
+    return None if text is None else selection.span_number(text, tasks.load(task).source.at(data))
 
 
 def _unfinished(asked: RunConfig) -> tuple[RunConfig, str]:

@@ -13,7 +13,9 @@ class RunConfig:
       task: its name.
       root: folder of all runs; this task's are in `<root>/<task>/`.
       data: path of the rows, in place of the task's own.
-      span: the span to read where `data` has a `{SPAN}` pattern; None takes the latest.
+      span: the newest span to read where the path has `{SPAN}` or a date; None takes the newest that is there.
+      window: how many spans to read, up to and with the newest.
+      serving_log: file, folder or pattern of logged requests, which the data is compared with.
       beam_runner: "local" (in process) or "direct" (Beam's DirectRunner).
       beam_options: more Beam options, `key=value`.
       overrides: `section.field=value`, applied to the task.
@@ -26,6 +28,8 @@ class RunConfig:
     root: str = "runs"
     data: str | None = None
     span: int | None = None
+    window: int = 1
+    serving_log: str | None = None
     beam_runner: Literal["local", "direct"] = "local"
     beam_options: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()

@@ -1,28 +1,43 @@
 """The only wiring: one definition of the pipeline for every runner."""
 
+import dataclasses
+import json
 from typing import Any
 
+import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
-from tfx.components import CsvExampleGen, Evaluator, ExampleValidator, Pusher, SchemaGen, StatisticsGen
+from tfx.components import Evaluator, ExampleValidator, Pusher, SchemaGen
 from tfx.dsl.components.base import base_node, executor_spec
 from tfx.proto import example_gen_pb2, pusher_pb2, range_config_pb2
-from tfx.types import standard_artifacts
+from tfx.types import BaseChannel, standard_artifacts
 
+from components.artifacts import DataVerdict
 from components.baseline import LatestBlessedBaseline
 from components.curated_schema import CuratedSchema
+from components.data_checks import DataChecks
 from components.data_gate import DataGate
+from components.example_gen import ExampleGen
 from components.pusher import Executor as PusherExecutor
+from components.reference_statistics import PreviousStatistics, ServedStatistics
+from components.statistics_gen import StatisticsGen
 from components.trainer import Trainer
 from components.transform import Transform
-from pipeline import fingerprint, schema
+from pipeline import fingerprint, schema, sources
+from pipeline.checks import waivers_today
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
+from pipeline.ingest import files, selection
 from pipeline.overrides import section_of
+from pipeline.splits import HashSplit
 from pipeline.task import Task
 
+_INGEST_SECTIONS = frozenset({"split", "rows"})
+_CHECKS_SECTIONS = frozenset({"features", "label", "split", "rows", "checks", "evaluation"})
 _TRANSFORM_SECTIONS = frozenset({"features", "label"})
+_QUANTILE_BUCKETS = 50
+"""Of each numeric column's statistics: distances between numbers are measured on them."""
 
 
 def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
@@ -35,19 +50,50 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
     Returns:
       A TFX pipeline; node ids are the components' names.
     """
-    examples = _example_gen(task, config)
-    statistics = StatisticsGen(examples=examples.outputs["examples"])
     curated = schema.path_of(task.name)
-    schema_gen = (
-        CuratedSchema(text=text_format.MessageToString(schema.read(curated))).with_id("SchemaGen")
-        if curated
-        else SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
+    reviewed = (
+        CuratedSchema(text=text_format.MessageToString(schema.read(curated))).with_id("SchemaGen") if curated else None
     )
+    known = reviewed.outputs["schema"] if reviewed else None
+    examples = _example_gen(task, config, known)
+    quarantine = examples.outputs.get("quarantine")
+    statistics = StatisticsGen(
+        examples=examples.outputs["examples"],
+        schema=known,
+        stats_options=tfdv.StatsOptions(num_quantiles_histogram_buckets=_QUANTILE_BUCKETS),
+    )
+    schema_gen = reviewed or SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema_gen.outputs["schema"])
-    gate = DataGate(
-        anomalies=validator.outputs["anomalies"],
+    previous = tfx.dsl.Resolver(
+        strategy_class=PreviousStatistics,
+        statistics=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
+        verdicts=tfx.dsl.Channel(type=DataVerdict),
+        present=statistics.outputs["statistics"],
+        examples=examples.outputs["examples"],
+    ).with_id("PreviousData")
+    served = tfx.dsl.Resolver(
+        strategy_class=ServedStatistics,
+        statistics=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
+        pushed=tfx.dsl.Channel(type=standard_artifacts.PushedModel),
+        present=statistics.outputs["statistics"],
+    ).with_id("ServedData")
+    checks = DataChecks(
+        examples=examples.outputs["examples"],
         statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        schema=schema_gen.outputs["schema"],
+        quarantine=quarantine,
+        previous_statistics=previous.outputs["statistics"],
+        served_statistics=served.outputs["statistics"],
+        **_for_checks(task, config),
+    )
+    gate = DataGate(
+        findings=checks.outputs["findings"],
+        quarantine=quarantine,
+        statistics=statistics.outputs["statistics"],
+        examples=examples.outputs["examples"],
         task=task.name,
+        waivers_today=waivers_today(task.checks),
         code=fingerprint.of("components.data_gate.executor"),
     )
     transform = Transform(
@@ -77,6 +123,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         schema=schema_gen.outputs["schema"],
+        example_splits=["test" if "test" in task.split.names else "eval"],
         eval_config=eval_config(task),
     )
     pusher = Pusher(
@@ -89,7 +136,8 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         custom_executor_spec=executor_spec.ExecutorClassSpec(PusherExecutor),
     )
     nodes: list[base_node.BaseNode] = [
-        examples, statistics, schema_gen, validator, gate, transform, trainer, baseline, evaluator, pusher,
+        schema_gen, examples, statistics, validator, previous, served, checks, gate,
+        transform, trainer, baseline, evaluator, pusher,
     ]  # fmt: skip
     return tfx.dsl.Pipeline(
         pipeline_name=task.name,
@@ -111,20 +159,41 @@ def _sqlite(config: RunConfig) -> metadata_store_pb2.ConnectionConfig:
     )
 
 
-def _example_gen(task: Task, config: RunConfig) -> base_node.BaseNode:
-    """CsvExampleGen on a folder or one file, split by hash."""
-    base, pattern = task.source.at(config.data).layout()
-    span = config.span
-    return CsvExampleGen(
+def _example_gen(task: Task, config: RunConfig, known: BaseChannel | None) -> base_node.BaseNode:
+    """The task's rows; those of a query by TFX's own component."""
+    source = task.source.at(config.data)
+    if isinstance(source, sources.BigQuery):
+        return _query_gen(task, source, config)
+    base, patterns = selection.patterns(source, task.split)
+    return ExampleGen(
         input_base=base,
-        input_config=example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="single_split", pattern=pattern)]),
+        patterns=patterns,
+        split_names=task.split.names,
+        schema=known,
+        span=config.span,
+        window=config.window,
+        settings={
+            "task": task.name,
+            "overrides": [o for o in config.overrides if section_of(o) in _INGEST_SECTIONS],
+            "source": sources.settings(source),
+            "needed": dict(task.columns),
+            "code": fingerprint.of("components.example_gen.executor", settings=(task.split, task.rows)),
+        },
+    ).with_id("ExampleGen")
+
+
+def _query_gen(task: Task, source: sources.BigQuery, config: RunConfig) -> base_node.BaseNode:
+    """TFX's own component: BigQuery's columns have types, so that there is nothing to quarantine."""
+    from tfx.extensions.google_cloud_big_query.example_gen.component import BigQueryExampleGen
+
+    by = task.split.by if isinstance(task.split, HashSplit) else ()
+    parts = ((name, getattr(task.split, name)) for name in task.split.names)
+    splits = [example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets) for name, buckets in parts]
+    span = config.span
+    return BigQueryExampleGen(
+        query=source.path,
         output_config=example_gen_pb2.Output(
-            split_config=example_gen_pb2.SplitConfig(
-                splits=[
-                    example_gen_pb2.SplitConfig.Split(name="train", hash_buckets=task.split.train),
-                    example_gen_pb2.SplitConfig.Split(name="eval", hash_buckets=task.split.eval),
-                ]
-            )
+            split_config=example_gen_pb2.SplitConfig(splits=splits, partition_feature_name=by[0] if by else None)
         ),
         range_config=None
         if span is None
@@ -132,6 +201,26 @@ def _example_gen(task: Task, config: RunConfig) -> base_node.BaseNode:
             static_range=range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
         ),
     ).with_id("ExampleGen")
+
+
+def _for_checks(task: Task, config: RunConfig) -> dict[str, str]:
+    """What the checks are told: what they depend on, and the state of the serving log."""
+    log = ""
+    if config.serving_log:
+        found = [(path, *files.stat(path)) for path in files.list_files(config.serving_log)]
+        log = json.dumps({"path": config.serving_log, "fingerprint": found})
+    return {
+        "task": task.name,
+        "overrides": json.dumps([o for o in config.overrides if section_of(o) in _CHECKS_SECTIONS]),
+        "serving_log": log,
+        "code": fingerprint.of(
+            "components.data_checks.executor",
+            settings=(
+                *(task.features, task.label, task.split, task.rows, task.evaluation.crosses),
+                dataclasses.replace(task.checks, waivers=()),
+            ),
+        ),
+    }
 
 
 def _for_preprocessing(task: Task, config: RunConfig) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`--set section.field=value`: a task with some of its settings replaced.
 
-The first part names a section of the task (`training`, `model`, `evaluation`, `split`, `label`) or `features`, followed
+The first part names a section of the task (`training`, `model`, `evaluation`, `split`, `rows`, `checks`, `label`) or `features`, followed
 by the feature's column; the rest walks into nested settings: `training.optimizer.learning_rate=0.01`,
 `features.trip_miles.clip=[0,50]`. Values are JSON, or plain text where JSON does not parse. The new objects validate
 themselves as those in the file do.
@@ -17,7 +17,7 @@ from pydantic.errors import PydanticSchemaGenerationError
 from pipeline.errors import TaskError, UsageError, nearest
 from pipeline.task import Task
 
-_SECTIONS = ("training", "model", "evaluation", "split", "label", "features")
+_SECTIONS = ("training", "model", "evaluation", "split", "rows", "checks", "label", "features")
 
 
 def apply(task: Task, overrides: Sequence[str]) -> Task:

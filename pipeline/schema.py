@@ -1,5 +1,9 @@
 """The curated schema of a task: `schemas/<task>/schema.pbtxt`, reviewed and versioned."""
 
+import contextlib
+import hashlib
+import os
+import tempfile
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -17,20 +21,94 @@ def path_of(task: str) -> Path | None:
     return path if path.exists() else None
 
 
+def curated(task: str) -> Path:
+    """The task's curated schema.
+
+    Raises:
+      UsageError: it has none.
+    """
+    path = path_of(task)
+    if path is None:
+        raise UsageError(
+            f"task {task!r} has no curated schema: each run infers one from its own rows, which then always fit. "
+            f"Next: millrace schema init --task {task}"
+        )
+    return path
+
+
+def digest(path: Path) -> str:
+    """What tells one text of a schema from another: the SHA-256 of the file.
+
+    Raises:
+      UsageError: it can't be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"schema: {path} can't be read: {error.strerror}") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it, so that a run never reads half of it; newlines stay as they are.
+
+    Raises:
+      UsageError: the folder can't be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        raise UsageError(
+            f"{path} can't be written: {error.strerror}. Next: check the disk and the folder's permissions"
+        ) from error
+
+
+def parse(text: str, path: Path) -> schema_pb2.Schema:
+    """The schema that a text says.
+
+    Args:
+      text: of the file.
+      path: of the file, for the message.
+
+    Raises:
+      UsageError: it does not parse; the message has the line.
+    """
+    try:
+        return text_format.Parse(text, schema_pb2.Schema())
+    except text_format.ParseError as error:
+        raise UsageError(
+            f"schema: {path} does not parse at line:column {error}. Next: `git diff {path}` shows what changed it."
+        ) from error
+
+
+def text_of(path: Path) -> str:
+    """The text of a schema, newlines as they are.
+
+    Raises:
+      UsageError: it can't be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"schema: {path} can't be read: {error}") from error
+
+
 def read(path: Path) -> schema_pb2.Schema:
     """The schema in a text file.
 
     Raises:
       UsageError: it can't be read or does not parse; the message has the line.
     """
-    try:
-        return text_format.Parse(path.read_text(encoding="utf-8"), schema_pb2.Schema())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"schema: {path} can't be read: {error}") from error
-    except text_format.ParseError as error:
-        raise UsageError(
-            f"schema: {path} does not parse at line:column {error}. Next: `git diff {path}` shows what changed it."
-        ) from error
+    return parse(text_of(path), path)
 
 
 def check(task: Task, schema: schema_pb2.Schema) -> None:
@@ -55,4 +133,5 @@ def check(task: Task, schema: schema_pb2.Schema) -> None:
     for column in sorted(task.label.columns):
         if types.get(column) == "BYTES":
             problems.append(f"label column {column!r}: expected FLOAT or INT. Received: type=BYTES")
+    problems += task.checks.unknown_columns({*types, *task.columns})
     raise_all(TaskError, f"task {task.name!r} does not fit its schema:", problems)

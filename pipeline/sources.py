@@ -1,142 +1,180 @@
-"""Where rows come from, and how they are split."""
+"""Where rows come from: the settings of each kind of source. Reading them is in `pipeline/ingest`."""
 
-import csv
+import dataclasses
 import importlib.util
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal
 
-from pipeline.errors import DataBlocked, TaskError, UsageError, hint, nearest, raise_all
+from pipeline.errors import TaskError, UsageError
 
-_PLACEHOLDER = re.compile(r"\{[A-Z]+(:\d+)?\}")
+PLACEHOLDER = re.compile(r"\{(SPAN|VERSION)(?::(\d+))?\}|\{(YYYY|MM|DD)\}")
+"""TFX's placeholders: {SPAN}, {SPAN:3} (digits), {VERSION}, {YYYY}, {MM}, {DD}."""
+_GLOB = re.compile(r"[*?]")
 
 
 @dataclass(frozen=True)
-class Csv:
-    """CSV files with a header, one encoding (UTF-8) and the same columns.
+class Source:
+    """Files of one format.
 
     Attributes:
-      path: a file, a folder in which every file is read, or a pattern such as `days/{SPAN}/*.csv` (TFX's placeholders
-        {SPAN}, {VERSION}, {YYYY}, {MM}, {DD}).
+      path: a file; a folder in which every file is read, but for names that start with `.` or `_`; a pattern with `*`
+        or `?`; or a pattern with TFX's placeholders, such as `days/{SPAN}/*.csv` or `{YYYY}-{MM}-{DD}/trips.csv`.
+        Local, `s3://bucket/…` or `gs://bucket/…`.
     """
 
     path: str
+    suffixes: ClassVar[tuple[str, ...]] = ()
 
-    def at(self, path: str | None) -> "Csv":
-        """The same source at another path (`--data`), or itself."""
-        return Csv(path) if path else self
-
-    def files(self, span: int | None = None) -> list[Path]:
-        """The files that a run reads, sorted.
-
-        Args:
-          span: of a `{SPAN}` pattern; None is the latest.
-
-        Raises:
-          UsageError: the path does not exist, can't be read, has no file in it, or holds something else than files.
-        """
-        path = Path(self.path)
-        if any(character in self.path for character in "*?[") and "{" not in self.path:
-            raise UsageError(
-                f"data: {self.path}: expected no *, ? or [ in the path. Next: name the folder, or rename it"
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise TaskError(f"{type(self).__name__}: expected a path. Received: path=''")
+        names = [match.group(1) or match.group(3) for match in PLACEHOLDER.finditer(self.path)]
+        if len(names) != len(set(names)):
+            raise TaskError(f"source: expected each placeholder once. Received: path={self.path!r}")
+        if re.sub(PLACEHOLDER, "", self.path).count("{"):
+            raise TaskError(
+                f"source: expected {{SPAN}}, {{VERSION}} or {{YYYY}}, {{MM}}, {{DD}}. Received: path={self.path!r}"
             )
-        if span is not None and "{SPAN" not in self.path:
-            raise UsageError(f"data: --span {span} needs a {{SPAN}} in the path. Received: {self.path}")
-        if "{" in self.path:
-            return self._matches(span)
-        if not path.exists():
-            raise UsageError(f"data: {self.path} does not exist. Expected a CSV file or a folder of them.{_near(path)}")
-        found = sorted(path.iterdir()) if path.is_dir() else [path]
-        if not found:
-            raise UsageError(f"data: the folder {self.path} holds no file. Expected at least one CSV file.")
-        for file in found:
-            if not file.is_file() or file.name.startswith("."):
-                raise UsageError(f"data: {file}: expected CSV files only in the folder. Next: move it elsewhere")
-            if not os.access(file, os.R_OK):
-                raise UsageError(f"data: {file} can't be read by this user. Next: chmod +r {file}")
-        return found
+        dates = {"YYYY", "MM", "DD"} & set(names)
+        if dates and (len(dates) < 3 or "SPAN" in names):
+            raise TaskError(
+                f"source: expected {{YYYY}}, {{MM}} and {{DD}} together, without {{SPAN}}. Received: path={self.path!r}"
+            )
+        if "VERSION" in names and not dates and "SPAN" not in names:
+            raise TaskError(f"source: {{VERSION}} needs {{SPAN}} or a date. Received: path={self.path!r}")
 
-    def _matches(self, span: int | None) -> list[Path]:
-        """The files of a span, the latest or the one given; of a pattern without `{SPAN}`, all."""
-        base, pattern = self.layout()
-        files = sorted(Path(base).glob(_PLACEHOLDER.sub("*", pattern)))
-        expression = re.compile(_as_expression(pattern))
-        spans: dict[int, list[Path]] = {}
-        for file in files:
-            match = expression.fullmatch(str(file.relative_to(base)))
-            if match:
-                spans.setdefault(int(match.groupdict().get("span") or 0), []).append(file)
-        chosen = max(spans, default=None) if span is None else span
-        if chosen not in spans:
-            known = ", ".join(map(str, sorted(spans))) or "none"
-            raise UsageError(f"data: no file matches {self.path}, span {chosen}. Spans found: {known}")
-        return spans[chosen]
+    def at(self, path: str | None) -> "Source":
+        """The same source at another path (`--data`), or itself.
+
+        Its format is that which the suffix of the path names, or of the first file in a local folder.
+        """
+        if not path:
+            return self
+        named = path
+        if "://" not in path and os.path.isdir(path):
+            named = next(iter(visible(sorted(os.listdir(path)))), path)
+        suffix = PurePosixPath(named.removesuffix(".gz")).suffix.lower()
+        if suffix == ".tsv":
+            return Csv(path, delimiter="\t")
+        for kind in (Csv, JsonLines, Parquet, Avro, TfRecord):
+            if suffix in kind.suffixes and not isinstance(self, kind):
+                return kind(path)
+        return dataclasses.replace(self, path=path)
+
+    @property
+    def spans(self) -> Literal["span", "date"] | None:
+        """What the path counts by: `{SPAN}`, a date, or neither."""
+        if "{SPAN" in self.path:
+            return "span"
+        return "date" if "{YYYY}" in self.path else None
+
+    @property
+    def remote(self) -> bool:
+        """Whether the path is in an object store."""
+        return "://" in self.path
 
     def layout(self) -> tuple[str, str]:
         """The folder and, in it, the pattern that TFX's ExampleGen reads."""
-        path = Path(self.path).absolute()
-        if "{" in self.path:
-            fixed = next(parent for parent in reversed(path.parents) if _is_pattern(path.relative_to(parent).parts[0]))
-            return str(fixed), str(path.relative_to(fixed))
-        return (str(path.parent), path.name) if path.is_file() else (str(path), "*")
-
-    def check(self, required: Mapping[str, str], span: int | None = None) -> None:
-        """Reads the header and the first row of each file, before anything heavy starts.
-
-        Args:
-          required: columns that the task reads, each with what it is there ("the label", "a feature").
-          span: see `files`.
-
-        Raises:
-          UsageError: see `files`.
-          DataBlocked: an empty file, a header without rows, a broken header, a column that is missing.
-        """
-        problems: list[str] = []
-        headers: dict[Path, list[str]] = {}
-        for file in self.files(span):
-            header, has_rows = _head(file)
-            headers[file] = header
-            if not header:
-                problems.append(f"{file}: the file is empty. Expected a header and rows.")
-                continue
-            if not has_rows:
-                problems.append(f"{file}: only a header, no rows.")
-            if "" in header:
-                problems.append(f"{file}: column {header.index('') + 1} of the header has no name.")
-            repeated = sorted({name for name in header if header.count(name) > 1 and name})
-            if repeated:
-                problems.append(f"{file}: the header names {', '.join(repeated)} more than once.")
-            problems += [
-                f"{file}: column {name!r}, {role}, is missing.{hint(name, sorted(set(header) - set(required)))}"
-                for name, role in required.items()
-                if name not in header
-            ]
-        named = [file for file, header in headers.items() if header]
-        odd = next((file for file in named if headers[file] != headers[named[0]]), None)
-        if odd:
-            problems.append(f"{odd}: its header differs from that of {named[0]}.")
-        raise_all(DataBlocked, "The data can't be used as it is:", problems)
+        path = self.path if self.remote else str(Path(self.path).absolute())
+        parts = path.split("/")
+        fixed = next((i for i, part in enumerate(parts) if PLACEHOLDER.search(part) or _GLOB.search(part)), None)
+        if fixed is not None:
+            return "/".join(parts[:fixed]) or "/", "/".join(parts[fixed:])
+        if self.remote:
+            last = parts[-1]
+            return (path.rstrip("/"), "*") if "." not in last else ("/".join(parts[:-1]), last)
+        return (str(Path(path).parent), Path(path).name) if os.path.isfile(path) else (path, "*")
 
 
 @dataclass(frozen=True)
-class HashSplit:
-    """Rows go to a split by a hash of their content: stable from run to run, and when rows are appended.
+class Csv(Source):
+    """Text with a delimiter; a first line with the columns' names. `.gz` is decompressed.
 
     Attributes:
-      train: parts for training.
-      eval: parts for evaluation; train=2, eval=1 gives two thirds and one third.
+      delimiter: between values: one character; `"\\t"` for TSV.
+      quote: around values that hold delimiters or newlines; doubled inside them. None where there is none.
+      escape: before a character that is to be taken as it is, or None.
+      encoding: any that Python knows. A byte order mark is passed over.
+      header: the columns' names where the file has no line with them.
+      missing: texts that stand for a missing value.
+      decimal: the decimal point.
+      longest_value: bytes; a row with a longer value is quarantined.
     """
 
-    train: int = 2
-    eval: int = 1
+    delimiter: str = ","
+    quote: str | None = '"'
+    escape: str | None = None
+    encoding: str = "utf-8"
+    header: tuple[str, ...] | None = None
+    missing: tuple[str, ...] = ("",)
+    decimal: str = "."
+    longest_value: int = 1 << 20
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".txt")
 
     def __post_init__(self) -> None:
-        if self.train <= 0 or self.eval <= 0:
-            raise TaskError(
-                f"split: expected whole parts of at least 1. Received: train={self.train}, eval={self.eval}"
-            )
+        super().__post_init__()
+        for name in ("delimiter", "quote", "escape", "decimal"):
+            value = getattr(self, name)
+            if value is not None and (len(value) != 1 or not value.isascii()):
+                raise TaskError(f"Csv: {name}: expected one ASCII character. Received: {name}={value!r}")
+        if self.header is not None and (len(set(self.header)) != len(self.header) or not all(self.header)):
+            raise TaskError(f"Csv: header: expected different, non-empty names. Received: header={self.header}")
+
+
+@dataclass(frozen=True)
+class JsonLines(Source):
+    """One JSON object a line, UTF-8. `.gz` is decompressed."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".json")
+
+
+@dataclass(frozen=True)
+class Parquet(Source):
+    """Apache Parquet: the fastest to read."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Avro(Source):
+    """Avro object container files."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".avro",)
+
+
+@dataclass(frozen=True)
+class TfRecord(Source):
+    """TFRecord files of serialised tf.Examples, gzipped or not."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".tfrecord", ".tfrecords", ".tfr")
+
+
+@dataclass(frozen=True)
+class BigQuery(Source):
+    """Rows of a query, through TFX's own BigQueryExampleGen: no quarantine, as BigQuery's columns have types.
+
+    Attributes:
+      path: the query, standard SQL; `@span_begin_timestamp` and the like are TFX's.
+    """
+
+    def __post_init__(self) -> None:
+        if not self.path.strip():
+            raise TaskError("BigQuery: expected a query. Received: path=''")
+
+    def at(self, path: str | None) -> Source:
+        return Csv(path).at(path) if path else self
+
+    @property
+    def spans(self) -> Literal["span", "date"] | None:
+        return "date" if "@span_" in self.path else None
+
+    @property
+    def remote(self) -> bool:
+        return True
 
 
 def bundled_taxi_trips() -> str:
@@ -147,40 +185,20 @@ def bundled_taxi_trips() -> str:
     return str(Path(spec.origin).parent / "examples" / "chicago_taxi_pipeline" / "data" / "simple")
 
 
-def _as_expression(pattern: str) -> str:
-    """A regular expression for the files of a pattern; TFX's `{SPAN}` and the like are digits, `*` is within a folder."""
-    parts = re.split(r"(\{[A-Z]+(?::\d+)?\}|\*)", pattern)
-    special = {"*": "[^/]*", "{": r"\d+"}
-    named = [r"(?P<span>\d+)" if p.startswith("{SPAN") else special.get(p[:1], "") for p in parts[1::2]]
-    return "".join(re.escape(plain) + part for plain, part in zip(parts[::2], [*named, ""], strict=True))
+def settings(source: Source) -> dict[str, Any]:
+    """The source as plain values, for a component's parameters."""
+    return {"kind": type(source).__name__, **dataclasses.asdict(source)}
 
 
-def _is_pattern(part: str) -> bool:
-    return bool(_PLACEHOLDER.search(part))
+def of_settings(values: dict[str, Any]) -> Source:
+    """The source that `settings` described."""
+    kinds = {kind.__name__: kind for kind in (Csv, JsonLines, Parquet, Avro, TfRecord, BigQuery)}
+    fields: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if name != "kind"
+    }
+    return kinds[values["kind"]](**fields)
 
 
-def _head(file: Path) -> tuple[list[str], bool]:
-    """The header's names (empty when there is none) and whether a row follows."""
-    try:
-        with file.open(newline="", encoding="utf-8") as stream:
-            if stream.read(1) == "\ufeff":
-                raise DataBlocked(f"{file}: starts with a byte order mark. Next: save it as UTF-8 without BOM")
-            stream.seek(0)
-            rows = csv.reader(stream)
-            header = next(rows, [])
-            return header, any(rows)
-    except UnicodeDecodeError as error:
-        raise DataBlocked(
-            f"{file}: not UTF-8: byte {error.start} of the first block. Next: convert it with iconv."
-        ) from error
-    except csv.Error as error:
-        raise DataBlocked(f"{file}: not a CSV file: {error}.") from error
-
-
-def _near(path: Path) -> str:
-    folder = path.parent
-    return (
-        nearest(path.name, [p.name for p in folder.iterdir()][:50])
-        if folder.is_dir() and os.access(folder, os.R_OK)
-        else ""
-    )
+def visible(paths: Iterable[str]) -> list[str]:
+    """Without those whose name starts with `.` or `_`, as Hadoop and Spark do: `_SUCCESS` holds no rows."""
+    return [path for path in paths if not path.rsplit("/", 1)[-1].startswith((".", "_"))]

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeline.checks import Checks
 from pipeline.errors import TaskError, raise_all
 from pipeline.features import Feature
 from pipeline.gates import Evaluation
 from pipeline.labels import Label
 from pipeline.models.base import Model
-from pipeline.sources import Csv, HashSplit
+from pipeline.rows import RowRules
+from pipeline.sources import BigQuery, Source
+from pipeline.splits import HashSplit, SpanSplit, Split, TimeSplit
 from pipeline.training import Training
 
 
@@ -21,6 +24,8 @@ class Task:
       question: what the model answers, in a sentence.
       source: where the rows are.
       split: how rows are divided.
+      rows: what each row must be, beyond the schema, and how many bad ones may be.
+      checks: what the data as a whole is compared with, and how severe each finding is.
       label: what is predicted.
       features: what it is predicted from.
       model: family and settings.
@@ -33,12 +38,14 @@ class Task:
 
     name: str
     question: str
-    source: Csv
+    source: Source
     label: Label
     features: tuple[Feature, ...]
     model: Model
     evaluation: Evaluation
-    split: HashSplit = field(default_factory=HashSplit)
+    split: Split = field(default_factory=HashSplit)
+    rows: RowRules = field(default_factory=RowRules)
+    checks: Checks = field(default_factory=Checks)
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
@@ -53,6 +60,14 @@ class Task:
             problems.append(f"features: {name!r} is given more than once.")
         if self.label.name in names:
             problems.append(f"features: the label {self.label.name!r} is among them, and is not known when serving.")
+        if isinstance(self.split, SpanSplit) and not self.source.spans:
+            problems.append(f"split: SpanSplit needs {{SPAN}} or a date in the path. Received: {self.source.path!r}")
+        if isinstance(self.source, BigQuery) and not isinstance(self.split, HashSplit):
+            problems.append(f"split: a query's rows are split by hash. Received: {type(self.split).__name__}")
+        if isinstance(self.source, BigQuery) and self.rows.columns:
+            problems.append("rows: a query's rows are not quarantined: expected the rules in its WHERE.")
+        if isinstance(self.source, BigQuery) and isinstance(self.split, HashSplit) and len(self.split.by) > 1:
+            problems.append(f"split: a query's rows are split by one column at most. Received: by={self.split.by}")
         raise_all(TaskError, f"task {self.name!r} contradicts itself:", problems)
 
     @property
@@ -61,5 +76,10 @@ class Task:
         roles = {column: "a slice" for cross in self.evaluation.crosses for column in cross}
         roles |= {feature.name: "a feature" for feature in self.features}
         roles |= {column: "read by the label" for column in self.label.columns if column not in roles}
+        roles |= {column: role for column, role in self.rows.columns.items() if column not in roles}
+        if isinstance(self.split, HashSplit):
+            roles |= {column: "what rows are split by" for column in self.split.by if column not in roles}
+        if isinstance(self.split, TimeSplit) and self.split.column not in roles:
+            roles[self.split.column] = "the time that rows are split by"
         roles[self.label.name] = "the label"
         return dict(sorted(roles.items()))

@@ -22,6 +22,7 @@ from pipeline.transform_graph import TransformGraph
 _PROOF_ROWS = 64
 _CACHE_LIMIT = 1 << 28
 _SHUFFLE = 100_000
+_SHARDS_AT_ONCE = 16
 _STEPS_PER_CALL = 20
 
 
@@ -59,8 +60,18 @@ def rows(files: Sequence[str], transform: tft.TFTransformOutput, task: Task, bat
 
 
 def _training_rows(files: Sequence[str], transform: tft.TFTransformOutput, task: Task) -> tf.data.Dataset:
-    """Shuffled and repeated without an end; serialised rows are kept in memory where they are few."""
-    records = _records(files)
+    """Shuffled and repeated without an end; serialised rows are kept in memory where they are few.
+
+    Rows come in the order of their files, which may be that of time: so shards are read side by side, and what the
+    buffer shuffles is from all over the data.
+    """
+    shards = tf.data.Dataset.from_tensor_slices(sorted(tf.io.gfile.glob(list(files))))
+    records = shards.interleave(
+        lambda shard: tf.data.TFRecordDataset(shard, compression_type="GZIP"),
+        cycle_length=_SHARDS_AT_ONCE,
+        num_parallel_calls=1,
+        deterministic=True,
+    )
     if sum(tf.io.gfile.stat(file).length for file in tf.io.gfile.glob(list(files))) < _CACHE_LIMIT:
         records = records.cache()
     shuffled = records.shuffle(_SHUFFLE, seed=task.training.seed).repeat()

@@ -1,7 +1,9 @@
 """What many tests share: a transform graph from a few rows, and transformed rows on disk, by one small Beam run."""
 
+import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,3 +181,46 @@ def tiny_rows() -> list[dict[str, Any]]:
 def tiny_data(transformed: Callable[..., Any], tiny: Task, tiny_rows: Any, tiny_spec: Any) -> Any:
     """The rows, through TensorFlow Transform."""
     return transformed(tiny_rows, tiny_spec, tiny.features, tiny.label)
+
+
+@pytest.fixture(scope="session")
+def bucket_servers() -> Iterator[dict[str, dict[str, str]]]:
+    """An S3 and a GCS server, over HTTP; for each the environment variables that lead to it."""
+    from gcp_storage_emulator.server import create_server
+    from moto.server import ThreadedMotoServer
+
+    for name in ("werkzeug", "gcp_storage_emulator"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    google = create_server("127.0.0.1", port, in_memory=True, default_bucket="millrace-tests")
+    amazon = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    google.start()
+    amazon.start()
+    keys = {name: "test" for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    yield {
+        "s3": {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{amazon.get_host_and_port()[1]}", **keys},
+        "gs": {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}"},
+    }
+    amazon.stop()
+    google.stop()
+
+
+@pytest.fixture(params=["s3", "gs"])
+def bucket(
+    request: pytest.FixtureRequest, bucket_servers: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """An empty bucket's address, `s3://millrace-tests` and then `gs://millrace-tests`."""
+    from pipeline.ingest import files
+
+    for name, value in bucket_servers[request.param].items():
+        monkeypatch.setenv(name, value)
+    remote = files.filesystem(request.param)
+    if request.param == "s3":
+        remote.makedirs("millrace-tests", exist_ok=True)
+    yield f"{request.param}://millrace-tests"
+    found = remote.find("millrace-tests", withdirs=False)
+    found += [name for name in remote.glob("millrace-tests/**/") if name not in found and remote.isfile(name)]
+    for name in found:
+        remote.rm_file(name)

@@ -4,10 +4,8 @@ On the first rows of a task's own data: names and types against its schema, a tr
 evaluation config that TFMA accepts, an export that a TF1 session, TF Serving's path, can run.
 """
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_model_analysis.metrics import metric_specs
 from tensorflow_model_analysis.utils import config_util
@@ -24,13 +21,14 @@ from tensorflow_transform.tf_metadata import schema_utils
 from pipeline import schema, tasks
 from pipeline.evaluation import eval_config
 from pipeline.export import LABELS_SIGNATURE, _session, export, predict, verify
+from pipeline.ingest import columns, infer, read, selection, work
+from pipeline.ingest.partition import Partition
 from pipeline.labels import Binary
 from pipeline.task import Task
 from pipeline.train import compiled, fit, label_scale, rows
 from pipeline.transform_graph import TransformGraph
 
 ROWS = 200
-PARSERS: dict[int, Callable[[str], Any]] = {schema_pb2.FLOAT: float, schema_pb2.INT: int, schema_pb2.BYTES: str}
 
 
 @dataclass(frozen=True)
@@ -45,40 +43,31 @@ class Case:
 @pytest.fixture(scope="module", params=tasks.names())
 def case(request: pytest.FixtureRequest, transformed: Callable[..., Any]) -> Case:
     task = tasks.load(request.param)
-    with task.source.files()[0].open(newline="", encoding="utf-8-sig") as stream:
-        cells = list(islice(csv.DictReader(stream), ROWS))
-    read = schema_of(task, cells)
-    types = {feature.name: feature.type for feature in read.feature}
-    typed = [
-        {name: PARSERS[types[name]](text) if (text := row[name]) else None for name in task.columns} for row in cells
-    ]
+    path = next(iter(selection.selected(task.source, task.split).values()))[0]
+    known = schema_of(task, path)
+    job = work.Job(
+        task.source, columns.of_schema(known), dict(task.columns), task.rows, Partition(task.split, task.rows.key)
+    )
+    part = next(work.checked(job, work.Unit(path, 0)))
+    first = {name: part.columns[name][:ROWS].to_pylist() for name in task.columns}
+    typed = [dict(zip(first, row, strict=True)) for row in zip(*first.values(), strict=True)]
     spec = {
         name: parsing
-        for name, parsing in schema_utils.schema_as_feature_spec(read).feature_spec.items()
+        for name, parsing in schema_utils.schema_as_feature_spec(known).feature_spec.items()
         if name in task.columns
     }
-    return Case(task, read, transformed(typed, spec, task.features, task.label))
+    return Case(task, known, transformed(typed, spec, task.features, task.label))
 
 
-def schema_of(task: Task, cells: list[dict[str, str]]) -> schema_pb2.Schema:
-    """The curated schema, or one inferred as a run infers it."""
+def schema_of(task: Task, path: str) -> schema_pb2.Schema:
+    """The curated schema, or the types that a run infers."""
     curated = schema.path_of(task.name)
     if curated:
         return schema.read(curated)
-    columns = {
-        name: [float(row[name]) if number(row[name]) else row[name] or None for row in cells] for name in cells[0]
-    }
-    pandas = pytest.importorskip("pandas")
-    statistics = tfdv.generate_statistics_from_dataframe(pandas.DataFrame(columns), n_jobs=1)
-    return tfdv.infer_schema(statistics, infer_feature_shape=False)
-
-
-def number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    accepted = {feature.name: feature.accepts for feature in task.features}
+    kinds = infer.types(infer.infer(read.batches(path, task.source, {})), accepted)
+    features = [schema_pb2.Feature(name=name, type=schema_pb2.FeatureType.Value(kind)) for name, kind in kinds.items()]
+    return schema_pb2.Schema(feature=features)
 
 
 def test_says_what_it_answers(case: Case) -> None:
@@ -89,7 +78,7 @@ def test_says_what_it_answers(case: Case) -> None:
 
 
 def test_data_is_there_and_fits(case: Case) -> None:
-    case.task.source.check(case.task.columns)
+    selection.check(case.task.source, case.task.split, case.task.columns)
     schema.check(case.task, case.schema)
 
 

@@ -4,36 +4,64 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
+from components.artifacts import DataVerdict, Findings, Quarantine
 from components.data_gate.executor import Executor
 
 
 class DataGateSpec(component_spec.ComponentSpec):
-    """Anomalies in; nothing out: an open gate is a successful execution."""
+    """Findings in; a verdict out where the gate opens."""
 
     PARAMETERS = {  # noqa: RUF012
         "task": component_spec.ExecutionParameter(type=str),
+        "waivers_today": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
-        "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "findings": component_spec.ChannelParameter(type=Findings),
+        "quarantine": component_spec.ChannelParameter(type=Quarantine, optional=True),
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
     }
-    OUTPUTS: dict[str, component_spec.ChannelParameter] = {}  # noqa: RUF012
+    OUTPUTS = {"verdict": component_spec.ChannelParameter(type=DataVerdict)}  # noqa: RUF012
 
 
 class DataGate(base_component.BaseComponent):
-    """Fails the run, with a sentence for each cause, where ExampleValidator found anomalies."""
+    """Stops the run, with a sentence for each cause, where a finding of severity "fail" is not waived."""
 
     SPEC_CLASS = DataGateSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, anomalies: types.BaseChannel, statistics: types.BaseChannel, task: str, code: str) -> None:
+    def __init__(
+        self,
+        findings: types.BaseChannel,
+        quarantine: types.BaseChannel | None,
+        statistics: types.BaseChannel,
+        examples: types.BaseChannel,
+        task: str,
+        waivers_today: str,
+        code: str,
+    ) -> None:
         """Wires the gate.
 
         Args:
-          anomalies: of ExampleValidator, for all splits.
-          statistics: of StatisticsGen, for the counts in the message.
+          findings: of DataChecks.
+          quarantine: where the rows are that were kept out, for the message; None for a source that has none.
+          statistics: named by the verdict, so that later runs compare with them.
+          examples: named by the verdict.
           task: name for the message.
+          waivers_today: of `pipeline.checks.waivers_today`, when the pipeline is built: so an expired waiver is a new
+            cache key.
           code: fingerprint of the executor's code, part of the cache key.
         """
-        super().__init__(DataGateSpec(anomalies=anomalies, statistics=statistics, task=task, code=code))
+        super().__init__(
+            DataGateSpec(
+                findings=findings,
+                quarantine=quarantine,
+                statistics=statistics,
+                examples=examples,
+                task=task,
+                waivers_today=waivers_today,
+                code=code,
+                verdict=types.Channel(type=DataVerdict),
+            )
+        )

@@ -58,8 +58,10 @@ class Executor(tfx_transform.Executor):
                 (raw,) = artifact_utils.get_split_uris([source], split)
                 (folder,) = artifact_utils.get_split_uris([target], split)
                 fileio.makedirs(folder)
-                path = os.path.join(folder, "transformed_examples-00000-of-00001.gz")
-                materialise(output, io_utils.all_files_pattern(raw), path)
+                shards = sorted(tf.io.gfile.glob(io_utils.all_files_pattern(raw)))
+                for number, shard in enumerate(shards):
+                    name = f"transformed_examples-{number:05d}-of-{len(shards):05d}.gz"
+                    materialise(output, shard, os.path.join(folder, name))
 
 
 def materialise(output: tft.TFTransformOutput, pattern: str, path: str) -> int:

@@ -130,8 +130,10 @@ def _refuse_what_is_left_out(config: RunConfig, ir: pipeline_pb2.Pipeline) -> No
     """Raises UsageError for settings of nodes that `--from` leaves out: they would have no effect, or a wrong one."""
     skipped = {node.id for node in _nodes(ir) if node.skipped}
     problems = []
-    if "ExampleGen" in skipped and (config.data is not None or config.span is not None):
-        problems.append("--data and --span are for ExampleGen, which --from leaves out")
+    if "ExampleGen" in skipped and (config.data is not None or config.span is not None or config.window != 1):
+        problems.append("--data, --span and --window are for ExampleGen, which --from leaves out")
+    if "DataChecks" in skipped and config.serving_log is not None:
+        problems.append("--serving-log is for DataChecks, which --from leaves out")
     if "Transform" in skipped:
         problems += [
             f"--set {override} is for Transform, which --from leaves out"

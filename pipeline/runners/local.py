@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pipeline import schema, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError
+from pipeline.ingest import files, selection
 from pipeline.runners import processes, records
 from pipeline.runners.nodes import NodeState
 from pipeline.task import Task
@@ -43,7 +44,9 @@ def preflight(config: RunConfig) -> Task:
     curated = schema.path_of(task.name)
     if curated:
         schema.check(task, schema.read(curated))
-    task.source.at(config.data).check(task.columns, config.span)
+    if config.serving_log:
+        files.list_files(config.serving_log)
+    selection.check(task.source.at(config.data), task.split, task.columns, config.span, config.window)
     return task
 
 
@@ -91,7 +94,12 @@ def _run_locked(
         if blocked:
             raise blocked
         processes.warm_up(folder / "logs" / "millrace.log")
-        record.update(execution.run())
+        try:
+            execution.run()
+        except MillraceError:
+            record.update(execution.results())
+            raise
+        record.update(execution.results())
         code, outcome, reason = _judge(config, execution.states, record)
     except UsageError:
         shutil.rmtree(folder)
@@ -147,11 +155,8 @@ class GraphRun:
         """The nodes in topological order; empty before the graph is compiled."""
         return list(self._states.values())
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> None:
         """Runs to the end, or as far as it goes.
-
-        Returns:
-          The results that the artifacts hold; see `results.collect`.
 
         Raises:
           MillraceError: a node failed, or the data gate stopped the run; what did not depend on it has run.
@@ -171,6 +176,11 @@ class GraphRun:
         finally:
             self._watcher.nodes(self.states)
         self._raise_failure()
+
+    def results(self) -> dict[str, Any]:
+        """What the artifacts of the nodes that ended well hold; see `results.collect`. Empty where nothing was started."""
+        if not self._states:
+            return {}
         self._watcher.phase("reading the results")
         found: dict[str, Any] = self._call(_collect, self._config, self._folder.name)
         return found
@@ -281,6 +291,9 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "gates": [],
         "blessed": None,
         "pushed": None,
+        "rows": None,
+        "findings": [],
+        "artifacts": {},
         "report": None,
         "config": asdict(config),
         "resumed_from": resumed_from,

@@ -1,5 +1,7 @@
 """The results of a run, read from its artifacts."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -9,16 +11,21 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from pipeline import evaluation, tasks
 from pipeline.config import RunConfig
 
+Outputs = dict[tuple[str, str], metadata_store_pb2.Artifact]
+
 
 def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
-    """Metrics, gates, blessing and push of a run.
+    """Rows, findings, metrics, gates, blessing and push of a run, as far as it went.
 
     Returns:
       `metrics`: overall, of the candidate; `baseline`: likewise or empty; `slices`: by slice; `gates`: verdicts;
-      `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None.
+      `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None; `rows`: in, of
+      each split and quarantined, or None where ExampleGen has not run; `findings`: of the checks on the data, those that
+      fail or warn; `artifacts`: name -> folder of what the `millrace schema` commands read.
     """
     outputs = _outputs(config, run_id)
     found: dict[str, Any] = {"metrics": {}, "baseline": {}, "slices": {}, "gates": [], "blessed": None, "pushed": None}
+    found |= _of_data(outputs)
     if ("Evaluator", "evaluation") in outputs:
         uri = outputs["Evaluator", "evaluation"].uri
         task = tasks.load(config.task, config.overrides)
@@ -40,7 +47,30 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
     return found
 
 
-def _outputs(config: RunConfig, run_id: str) -> dict[tuple[str, str], metadata_store_pb2.Artifact]:
+def _of_data(outputs: Outputs) -> dict[str, Any]:
+    """Rows, findings and artifacts of the nodes up to the data gate, as far as they have run."""
+    named = {
+        "quarantine": ("ExampleGen", "quarantine"),
+        "statistics": ("StatisticsGen", "statistics"),
+        "schema": ("SchemaGen", "schema"),
+        "findings": ("DataChecks", "findings"),
+    }
+    found: dict[str, Any] = {"rows": None, "findings": []}
+    found["artifacts"] = {name: outputs[key].uri for name, key in named.items() if key in outputs}
+    if "quarantine" in found["artifacts"]:
+        account = json.loads((Path(found["artifacts"]["quarantine"]) / "account.json").read_text("utf-8"))
+        found["rows"] = {"in": account["rows"], **account["splits"], "quarantined": account["quarantined"]}
+    judged = outputs.get(("DataGate", "verdict"))
+    path = (
+        Path(judged.uri) / "verdict.json" if judged else Path(found["artifacts"].get("findings", "")) / "findings.json"
+    )
+    if "findings" in found["artifacts"]:
+        listed = json.loads(path.read_text("utf-8"))["findings"]
+        found["findings"] = [entry for entry in listed if entry["severity"] != "ignore"]
+    return found
+
+
+def _outputs(config: RunConfig, run_id: str) -> Outputs:
     """(node id, output key) -> the artifact that this run made or took from the cache."""
     with metadata.Metadata(metadata.sqlite_metadata_connection_config(str(config.metadata))) as handle:
         store = handle.store

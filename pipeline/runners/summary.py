@@ -10,6 +10,7 @@ from rich.text import Text
 from pipeline.config import RunConfig
 from pipeline.runners.records import resume_command
 
+_WARNINGS = 5
 _TITLES = {
     "pushed": ("Pushed", "bold green"),
     "partial": ("Done, as far as asked", "bold green"),
@@ -32,10 +33,22 @@ def summary(record: dict[str, Any]) -> RenderableType:
         parts.append(Text(record["reason"]))
     if cached:
         parts.append(Text(f"cached: {len(cached)} of {len(record['nodes'])} nodes ({', '.join(cached)})", "cyan"))
+    if record.get("rows"):
+        parts.append(_rows(record["rows"]))
+    warnings = [found for found in record.get("findings", ()) if found["severity"] == "warn"]
+    parts += [Text.assemble(("warning ", "yellow"), found["message"]) for found in warnings[:_WARNINGS]]
+    if len(warnings) > _WARNINGS:
+        parts.append(Text(f"and {len(warnings) - _WARNINGS} more warnings, in run.json", "yellow"))
     if record["metrics"]:
         parts += [Text(""), _metrics(record)]
-    parts += [Text(""), *(Text.assemble((f"{key:<8}", "dim"), value) for key, value in _places(record))]
+    parts += [Text(""), *(Text.assemble((f"{key:<10}", "dim"), value) for key, value in _places(record))]
     return Group(*parts)
+
+
+def _rows(rows: dict[str, int]) -> Text:
+    """`rows: 15,002 in = 10,022 train + 4,980 eval + 0 quarantined`, which adds up."""
+    parts = " + ".join(f"{count:,} {name}" for name, count in rows.items() if name != "in")
+    return Text(f"rows: {rows['in']:,} in = {parts}", "bold" if rows["quarantined"] else "")
 
 
 def _metrics(record: dict[str, Any]) -> Table:
@@ -69,6 +82,8 @@ def _places(record: dict[str, Any]) -> list[tuple[str, str]]:
     if record["pushed"]:
         places.append(("model", f"{record['pushed']['path']} (version {record['pushed']['version']})"))
     if record["nodes"]:
+        if (record.get("rows") or {}).get("quarantined"):
+            places.append(("bad rows", str(Path(record["artifacts"]["quarantine"]) / "rows.csv")))
         places.append(("logs", str(home / "runs" / record["run_id"] / "logs")))
     places.append(("next", _next(record)))
     return places
@@ -79,7 +94,7 @@ def _next(record: dict[str, Any]) -> str:
     return {
         "pushed": f"point TensorFlow Serving at {Path(record['pushed']['path']).parent}" if record["pushed"] else "",
         "partial": "the same command without --to runs the rest",
-        "data_blocked": f"mend the data, or review schemas/{task}/schema.pbtxt if it is the schema that is out of date",
+        "data_blocked": "mend the data and run again; each cause says what to do where the data is right",
         "not_blessed": "improve the model, or review the gates in "
         f"pipeline/tasks/{task}.py; slices with their metrics are in the run's run.json",
         "serving_blocked": "see the log of the serving check",

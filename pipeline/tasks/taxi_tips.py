@@ -10,7 +10,8 @@ from pipeline.features import Bucketized, Categorical, Log, Numeric, Vocabulary
 from pipeline.gates import Evaluation, Gate
 from pipeline.labels import Binary
 from pipeline.models.wide_deep import WideDeep
-from pipeline.sources import Csv, HashSplit, bundled_taxi_trips
+from pipeline.sources import Csv, bundled_taxi_trips
+from pipeline.splits import HashSplit
 from pipeline.task import Task
 from pipeline.training import Adam, EarlyStopping, Training
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from pyarrow import csv
+from pyarrow import csv, parquet
 
-from benchmarks.rows import BUNDLED_ROWS, resample, taxi_folder, taxi_table
+from benchmarks import rows
+from benchmarks.rows import BUNDLED_ROWS, resample, taxi_folder, taxi_parquet, taxi_table
 
 TRIPS = pa.table(
     {
@@ -74,3 +75,17 @@ def test_csv_reads_back_as_written(tmp_path: Path) -> None:
     assert read.schema == written.schema
     assert read["trip_seconds"].null_count == written["trip_seconds"].null_count
     assert read.drop_columns(["company"]).equals(written.drop_columns(["company"]))
+
+
+def test_more_rows_begin_with_the_same_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "_PIECE", 400)
+    some, more = taxi_table(BUNDLED_ROWS + 400, seed=2), taxi_table(BUNDLED_ROWS + 1000, seed=2)
+    assert more.num_rows == BUNDLED_ROWS + 1000
+    assert more.slice(0, some.num_rows).equals(some)
+    assert not more.slice(some.num_rows, 400).equals(some.slice(BUNDLED_ROWS, 400))
+
+
+def test_parquet_holds_the_rows_of_the_csv_file(tmp_path: Path) -> None:
+    folder = taxi_folder(BUNDLED_ROWS + 500, tmp_path / "rows", seed=1)
+    read = parquet.read_table(taxi_parquet(folder / "data.csv", tmp_path / "parquet"))
+    assert read.equals(csv.read_csv(folder / "data.csv"))

@@ -1,121 +1,118 @@
-"""The data gate: a sentence for each cause, and a run that stops."""
+"""The data gate: a sentence for each cause, waivers, and a verdict that names what passed."""
 
+import dataclasses
+import datetime
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import standard_artifacts
 
-from components.data_gate.executor import Executor, sentences
+import components
+from components.data_checks.findings import Finding, Report, finding, to_json
+from components.data_gate import verdict
+from components.data_gate.executor import Executor, sentence, waived
+from pipeline.checks import Checks, Waiver, waivers_today
 from pipeline.errors import DataBlocked, ExitCode
 
-FINE = statistics_pb2.DatasetFeatureStatistics(num_examples=10_000)
-
-
-def anomalies(**features: list[tuple[str, str]]) -> anomalies_pb2.Anomalies:
-    """Anomalies: feature -> (short, long) descriptions of its reasons."""
-    made = anomalies_pb2.Anomalies()
-    for name, reasons in features.items():
-        info = made.anomaly_info[name]
-        for short, long in reasons:
-            info.reason.add(short_description=short, description=long)
-        info.short_description, info.description = ("Multiple errors", "all") if len(reasons) > 1 else reasons[0]
-    return made
-
-
-def test_data_without_anomalies_has_no_sentence() -> None:
-    assert sentences("train", anomalies(), FINE) == []
-
-
-def test_a_sentence_for_each_reason_sorted_by_feature() -> None:
-    found = anomalies(
-        fare=[("Out-of-range values", "Unexpectedly low values: -1.")],
-        company=[("New column", "not in schema"), ("Unexpected string values", "Examples contain: x.")],
-    )
-    assert sentences("eval", found, FINE) == [
-        "company (split 'eval', 10,000 rows): New column: not in schema",
-        "company (split 'eval', 10,000 rows): Unexpected string values: Examples contain: x.",
-        "fare (split 'eval', 10,000 rows): Out-of-range values: Unexpectedly low values: -1.",
-    ]
-
-
-def test_an_anomaly_without_reasons_is_said_by_its_summary() -> None:
-    found = anomalies_pb2.Anomalies()
-    found.anomaly_info["fare"].short_description = "Odd"
-    found.anomaly_info["fare"].description = "very odd"
-    assert sentences("train", found, FINE) == ["fare (split 'train', 10,000 rows): Odd: very odd"]
-
-
-def test_an_anomaly_of_the_whole_split() -> None:
-    found = anomalies_pb2.Anomalies()
-    found.dataset_anomaly_info.description = "too few examples"
-    assert sentences("train", found, FINE) == ["the whole split (split 'train', 10,000 rows): too few examples"]
-
-
-def test_an_empty_split_is_said_once_instead_of_every_column() -> None:
-    found = anomalies(fare=[("Column dropped", "no values")], tips=[("Column dropped", "no values")])
-    (sentence,) = sentences("eval", found, statistics_pb2.DatasetFeatureStatistics(num_examples=0))
-    assert sentence.startswith("split 'eval', 0 rows: the split is empty.")
+DRIFT = finding("drift", "as before", "0.4", feature="fare", split="train", total=20)
+BAD = finding("bad_rows", "text", "a number", rows=3, total=20, next="mend them")
+ODD = dataclasses.replace(finding("volume", "more", "less"), severity="warn")
+TODAY = datetime.date(2026, 5, 14)
+WAIVER = Waiver("drift", reason="Fares went up.", until="2026-05-14", feature="fare")
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Any:
-    """A function: split -> (anomalies, rows), to a run of the executor on artifacts as TFX writes them."""
+    """A function: findings and the waivers' parameter, to the verdict of a run of the executor."""
 
-    def run(splits: dict[str, tuple[anomalies_pb2.Anomalies, int]]) -> None:
-        inputs = {
-            "anomalies": standard_artifacts.ExampleAnomalies(),
+    def run(findings: tuple[Finding, ...], waivers: str = "") -> Any:
+        made: dict[str, Any] = {
+            "findings": components.Findings(),
+            "quarantine": components.Quarantine(),
             "statistics": standard_artifacts.ExampleStatistics(),
+            "examples": standard_artifacts.Examples(),
         }
-        for key, artifact in inputs.items():
-            artifact.uri = str(tmp_path / key)
-            artifact.split_names = artifact_utils.encode_split_names(list(splits))
-        for split, (found, rows) in splits.items():
-            folder = tmp_path / "anomalies" / f"Split-{split}"
-            folder.mkdir(parents=True)
-            (folder / "SchemaDiff.pb").write_bytes(found.SerializeToString())
-            folder = tmp_path / "statistics" / f"Split-{split}"
-            folder.mkdir(parents=True)
-            statistics = statistics_pb2.DatasetFeatureStatisticsList()
-            statistics.datasets.add(num_examples=rows)
-            (folder / "FeatureStats.pb").write_bytes(statistics.SerializeToString())
-        artifacts: dict[str, list[Any]] = {key: [artifact] for key, artifact in inputs.items()}
-        Executor().Do(artifacts, {}, {"task": "tips", "code": ""})
+        for number, (key, artifact) in enumerate(made.items(), 1):
+            artifact.uri, artifact.id = str(tmp_path / key), number
+        made["examples"].set_string_custom_property("input_fingerprint", "size 7")
+        made["examples"].span = 5
+        (tmp_path / "findings").mkdir()
+        (tmp_path / "findings" / "findings.json").write_text(to_json(Report(findings), {}))
+        output = components.DataVerdict()
+        output.uri = str(tmp_path / "verdict")
+        properties = {"task": "tips", "waivers_today": waivers, "code": ""}
+        Executor().Do({key: [artifact] for key, artifact in made.items()}, {"verdict": [output]}, properties)
+        return output
 
     return run
 
 
-def test_an_open_gate_is_silent(gate: Any) -> None:
-    gate({"train": (anomalies(), 20), "eval": (anomalies(), 10)})
+def test_an_open_gate_names_what_it_let_through(gate: Any, tmp_path: Path) -> None:
+    output = gate((ODD,))
+    assert verdict.read(output) == verdict.Passed(statistics=3, span=5, fingerprint="size 7")
+    assert output.get_string_custom_property("examples_uri") == str(tmp_path / "examples")
+    stored = json.loads((tmp_path / "verdict" / "verdict.json").read_text())
+    assert [entry["check"] for entry in stored["findings"]] == ["volume"]
 
 
-def test_a_closed_gate_names_task_split_and_cause_of_every_split(gate: Any) -> None:
-    low = [("Out-of-range values", "Unexpectedly low values: -1.")]
+def test_a_closed_gate_names_task_and_every_cause(gate: Any, tmp_path: Path) -> None:
     with pytest.raises(DataBlocked) as caught:
-        gate({"train": (anomalies(fare=low), 20), "eval": (anomalies(fare=low), 10)})
+        gate((BAD, DRIFT, ODD))
     assert caught.value.exit_code == ExitCode.DATA_BLOCKED
+    until = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=14)
     assert str(caught.value).splitlines() == [
         "The data gate of task 'tips' stopped the run:",
-        "  - fare (split 'train', 20 rows): Out-of-range values: Unexpectedly low values: -1.",
-        "  - fare (split 'eval', 10 rows): Out-of-range values: Unexpectedly low values: -1.",
+        "  - the data (3 of 20 rows): expected text. Received: a number. [bad_rows] "
+        f"The rows: {tmp_path}/quarantine/rows.csv. Next: mend them",
+        "  - fare (split 'train', 20 rows): expected as before. Received: 0.4. [drift] Next: if the data is right, in "
+        f'the task: checks=Checks(waivers=(Waiver("drift", feature="fare", reason="…", until="{until}"),))',
+    ]
+    assert not (tmp_path / "verdict").exists()
+
+
+def test_at_most_five_causes_are_shown(gate: Any) -> None:
+    with pytest.raises(DataBlocked, match=r"  - and 2 more: /.*/findings/findings\.json$"):
+        gate((DRIFT,) * 7)
+
+
+def test_a_waived_finding_is_a_warning_with_its_reason(gate: Any, tmp_path: Path) -> None:
+    lasting = dataclasses.replace(WAIVER, until="9999-12-31")
+    gate((DRIFT,), waivers_today(Checks(waivers=(lasting,))))
+    (stored,) = json.loads((tmp_path / "verdict" / "verdict.json").read_text())["findings"]
+    assert stored["severity"] == "warn"
+    assert stored["waiver"] == {"reason": "Fares went up.", "until": "9999-12-31"}
+
+
+def test_an_expired_waiver_no_longer_holds_and_is_told(gate: Any) -> None:
+    old = dataclasses.replace(WAIVER, until="2020-01-31")
+    with pytest.raises(DataBlocked, match=r"\[drift\] Its waiver ended on 2020-01-31 \(Fares went up\.\)\. Next: "):
+        gate((DRIFT,), waivers_today(Checks(waivers=(old,))))
+
+
+def test_a_waiver_that_ended_after_the_pipeline_was_built(gate: Any) -> None:
+    old = dataclasses.replace(WAIVER, until="2020-01-31")
+    built = waivers_today(Checks(waivers=(old,)), datetime.date(2020, 1, 1))
+    with pytest.raises(DataBlocked, match="Its waiver ended on 2020-01-31"):
+        gate((DRIFT,), built)
+
+
+def test_waivers_cover_failing_findings_of_their_check_and_column() -> None:
+    other = dataclasses.replace(DRIFT, feature="tips")
+    lost = finding("accounting", "all", "some")
+    judged = waived([DRIFT, other, ODD, lost], [WAIVER])
+    assert [(f.severity, f.waiver is not None) for f in judged] == [
+        ("warn", True),
+        ("fail", False),
+        ("warn", False),
+        ("fail", False),
     ]
 
 
-def test_an_empty_split_closes_the_gate(gate: Any) -> None:
-    with pytest.raises(DataBlocked, match="split 'eval', 0 rows: the split is empty"):
-        gate({"train": (anomalies(), 20), "eval": (anomalies(), 0)})
-
-
-def test_at_most_five_sentences_are_shown(gate: Any) -> None:
-    low = [("Out-of-range values", "low")]
-    with pytest.raises(DataBlocked, match=r"  - and 2 more$"):
-        gate({"train": (anomalies(**dict.fromkeys("abcdefg", low)), 20)})
-
-
-def test_a_description_of_thousands_of_values_is_cut() -> None:
-    found = anomalies(company=[("Unexpected string values", ", ".join(f"company {i}" for i in range(5000)))])
-    (sentence,) = sentences("train", found, FINE)
-    assert len(sentence) < 500
-    assert "company 0, company 1," in sentence
-    assert sentence.endswith(" …")
+def test_the_sentence_of_a_waived_finding() -> None:
+    (judged,) = waived([DRIFT], [WAIVER])
+    assert sentence(judged, "/quarantine", [], TODAY) == (
+        "fare (split 'train', 20 rows): expected as before. Received: 0.4. [drift] "
+        "Waived until 2026-05-14: Fares went up."
+    )

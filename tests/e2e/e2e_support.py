@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -45,6 +46,26 @@ def run(*flags: str, project: Path = PROJECT, folder: Path | None = None) -> Run
         check=False,
     )
     return Run(done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr)
+
+
+def copy_project(folder: Path) -> Path:
+    """The product alone in another folder, where its tasks and schemas may be changed."""
+    for name in ("pipeline", "components", "schemas"):
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "local_runner.py", folder)
+    return folder
+
+
+def millrace(*words: str, project: Path) -> "subprocess.CompletedProcess[str]":
+    """Runs the `millrace` command of a copied project."""
+    return subprocess.run(
+        [sys.executable, "-c", "from pipeline.cli import main; main()", *words],
+        capture_output=True,
+        text=True,
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project), "COLUMNS": "200"},
+        check=False,
+    )
 
 
 def served(root: Path, task: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What goes wrong: bad data, a killed run, a full disk, two runs at once. One message, the right code, nothing lost."""
 
+import csv
 import json
 import os
 import shlex
@@ -25,10 +26,19 @@ def test_data_that_the_schema_forbids_is_blocked(
         row[payment] = "Bitcoin"
     blocked = run("--root", str(tmp_path / "runs"), "--data", write_csv(broken))
     assert (blocked.code, blocked.record["outcome"]) == (10, "data_blocked"), blocked.text
-    assert "trip_miles" in blocked.record["reason"]
-    assert "Expected data of type: FLOAT but got STRING" in blocked.record["reason"]
-    assert "Bitcoin" in blocked.record["reason"]
-    assert "split 'train'" in blocked.record["reason"]
+    reason = blocked.record["reason"]
+    assert "trip_miles (429 of 3,000 rows): expected a number" in reason
+    assert "'far' (data.csv:2)" in reason
+    assert "Bitcoin" in reason
+    assert "millrace schema propose --task taxi_tips" in reason
+    rows = blocked.record["rows"]
+    assert rows["in"] == 3000 == rows["train"] + rows["eval"] + rows["quarantined"]
+    kept_out = list(csv.DictReader((Path(blocked.record["artifacts"]["quarantine"]) / "rows.csv").open(newline="")))
+    assert len(kept_out) == rows["quarantined"]
+    assert all(
+        broken[int(row["line"]) - 1][miles if row["column"] == "trip_miles" else payment] == row["value"]
+        for row in kept_out
+    )
     assert blocked.record["nodes"]["DataGate"]["state"] == "blocked"
     assert blocked.record["nodes"]["Trainer"]["state"] == "not_run"
     assert "Traceback" not in blocked.text
@@ -80,7 +90,15 @@ def test_a_killed_run_is_resumed_and_a_second_one_is_refused(
     assert resumed.record["resumed_from"] != killed.name
     assert resumed.record["config"]["overrides"] == ["training.steps=100"]
     cached = {name for name, node in resumed.record["nodes"].items() if node["cached"]}
-    assert cached >= {"ExampleGen", "SchemaGen", "StatisticsGen", "Transform", "ExampleValidator", "DataGate"}
+    assert cached >= {
+        "ExampleGen",
+        "SchemaGen",
+        "StatisticsGen",
+        "Transform",
+        "ExampleValidator",
+        "DataChecks",
+        "DataGate",
+    }
     for output in ("model", "model_run"):
         assert len(list((root / "taxi_tips" / "artifacts" / "Trainer" / output).iterdir())) == 1
     over = run("--root", str(root), "--resume")

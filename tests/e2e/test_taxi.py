@@ -8,18 +8,24 @@ import numpy as np
 import pytest
 from e2e_support import Run, run, served
 
+NEVER_CACHED = {"PreviousData", "ServedData", "Baseline", "Pusher"}
+"""They look things up that no cache key knows."""
+
 
 def test_a_first_run_pushes(first: Run, root: Path) -> None:
     record = first.record
     assert (first.code, record["outcome"], record["exit_code"]) == (0, "pushed", 0), first.text
     assert all(node["state"] == "done" and not node["cached"] for node in record["nodes"].values())
     assert list(record["nodes"]) == [
-        "ExampleGen", "SchemaGen", "StatisticsGen", "Transform", "ExampleValidator", "DataGate",
-        "Trainer", "Baseline", "Evaluator", "Pusher",
+        "SchemaGen", "ExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "PreviousData", "ServedData",
+        "DataChecks", "DataGate", "Trainer", "Baseline", "Evaluator", "Pusher",
     ]  # fmt: skip
     assert record["metrics"]["auc"] > 0.935
     assert record["metrics"]["binary_accuracy"] > 0.85
-    assert record["metrics"]["example_count"] == 4966
+    rows = record["rows"]
+    assert rows == {"in": 15_002, "train": 15_002 - rows["eval"], "eval": rows["eval"], "quarantined": 0}
+    assert record["metrics"]["example_count"] == rows["eval"]
+    assert record["findings"] == []
     assert all(gate["passed"] for gate in record["gates"])
     assert "no baseline to compare with" in record["gates"][0]["reason"]
     assert record["slices"]["payment_type=Cash"]["example_count"] > 3000
@@ -80,11 +86,11 @@ def _scored(first: Run, root: Path) -> tuple[Any, Any]:
 def test_a_second_run_is_cached(first: Run, root: Path) -> None:
     plan = run("--root", str(root), "--plan").record
     assert {entry["node"]: entry["plan"] for entry in plan} == {
-        name: "run" if name in ("Baseline", "Pusher") else "cached" for name in first.record["nodes"]
+        name: "run" if name in NEVER_CACHED else "cached" for name in first.record["nodes"]
     }
     second = run("--root", str(root))
     assert second.code == 0
-    assert {name for name, node in second.record["nodes"].items() if not node["cached"]} == {"Baseline", "Pusher"}
+    assert {name for name, node in second.record["nodes"].items() if not node["cached"]} == NEVER_CACHED
     assert second.record["metrics"] == first.record["metrics"]
     assert second.record["pushed"] == first.record["pushed"]
     assert served(root, "taxi_tips") == [first.record["pushed"]["version"]]

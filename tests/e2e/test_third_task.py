@@ -1,20 +1,12 @@
 """A third task is one file (and, if it has one, its schema): the example of CONTRIBUTING.md, run."""
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
-from e2e_support import PROJECT, run
+from e2e_support import PROJECT, copy_project, millrace, run
 
 CONTRIBUTING = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-
-
-def _project(folder: Path) -> Path:
-    for name in ("pipeline", "components", "schemas"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "local_runner.py", folder)
-    return folder
 
 
 def _block(title: str) -> str:
@@ -25,7 +17,7 @@ def _block(title: str) -> str:
 
 
 def test_the_guide_s_task_runs(tmp_path: Path) -> None:
-    project = _project(tmp_path)
+    project = copy_project(tmp_path)
     (project / "pipeline" / "tasks" / "churn.py").write_text(_block("pipeline/tasks/churn.py"))
     random = np.random.default_rng(1)
     months = random.integers(0, 60, 3000)
@@ -40,9 +32,14 @@ def test_the_guide_s_task_runs(tmp_path: Path) -> None:
     assert (inferred.code, inferred.record["outcome"]) == (0, "pushed"), inferred.text
     assert inferred.record["metrics"]["auc"] > 0.8
 
-    (project / "schemas" / "churn").mkdir()
-    (project / "schemas" / "churn" / "schema.pbtxt").write_text(_block("schemas/churn/schema.pbtxt"))
+    drafted = millrace("schema", "init", "--task", "churn", project=project)
+    assert drafted.returncode == 0, drafted.stdout + drafted.stderr
+    assert "support_calls" in (project / "schemas" / "churn" / "schema.pbtxt").read_text()
     curated = run("--task", "churn", "--root", "runs", project=project)
     assert (curated.code, curated.record["outcome"]) == (0, "pushed"), curated.text
-    assert curated.record["nodes"]["ExampleGen"]["cached"]
     assert not curated.record["nodes"]["SchemaGen"]["cached"]
+
+    lines[10] = "12.5,gold,1,0"
+    (project / "customers.csv").write_text("\n".join(lines) + "\n")
+    kept_out = run("--task", "churn", "--root", "runs", "--to", "ExampleGen", project=project)
+    assert kept_out.record["rows"]["quarantined"] == 1

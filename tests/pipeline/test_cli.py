@@ -123,7 +123,7 @@ def test_no_runs_is_an_empty_list(millrace: Any, tmp_path: Path) -> None:
         (["--data", "/no/such/file.csv"], "/no/such/file.csv does not exist"),
         (["--resume"], "--resume: no run of 'taxi_tips'"),
         (["--stepz", "5"], "No such option"),
-        (["--span", "many"], "valid integer"),
+        (["--span", "many"], "need {SPAN} or a date in the path"),
     ],
 )
 def test_errors_of_use_exit_2_and_write_nothing(millrace: Any, tmp_path: Path, arguments: list[str], part: str) -> None:
@@ -157,7 +157,8 @@ def test_every_flag_reaches_the_configuration(millrace: Any, tmp_path: Path, mon
     asked: list[RunConfig] = []
     monkeypatch.setattr(local, "plan", lambda config: asked.append(config) or [("Gen", "cached"), ("End", "run")])
     code, out, _ = millrace(
-        *("run", "--plan", "--json", "--task", "taxi_fare", "--root", "r", "--data", "d", "--span", "3"),
+        *("run", "--plan", "--json", "--task", "taxi_fare", "--root", "r", "--data", "d/{SPAN}", "--span", "3"),
+        *("--window", "7", "--serving-log", "log"),
         *("--from", "Transform", "--to", "Trainer", "--to", "Evaluator", "--beam-runner", "direct", "--beam", "a=b"),
         *("--set", "model.l2=0", "--strategy", "one_device"),
     )
@@ -166,8 +167,10 @@ def test_every_flag_reaches_the_configuration(millrace: Any, tmp_path: Path, mon
         RunConfig(
             task="taxi_fare",
             root=os.path.abspath("r"),
-            data=os.path.abspath("d"),
+            data=os.path.abspath("d/{SPAN}"),
             span=3,
+            window=7,
+            serving_log=os.path.abspath("log"),
             beam_runner="direct",
             beam_options=("a=b",),
             overrides=("model.l2=0", "training.strategy=one_device"),

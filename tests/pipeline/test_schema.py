@@ -107,6 +107,33 @@ def test_path_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert schema.path_of("trips") == tmp_path / "trips" / "schema.pbtxt"
 
 
+def test_curated_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "SCHEMAS", tmp_path)
+    with pytest.raises(
+        UsageError, match=r"task 'trips' has no curated schema: .* Next: millrace schema init --task trips"
+    ):
+        schema.curated("trips")
+
+
+def test_write_keeps_newlines_and_permissions_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    file = tmp_path / "trips" / "schema.pbtxt"
+    schema.write(file, "# a\r\n# b\n")
+    assert file.read_bytes() == b"# a\r\n# b\n"
+    assert file.stat().st_mode & 0o777 == 0o644
+    before = schema.digest(file)
+    file.chmod(0o600)
+    schema.write(file, "# ü\n")
+    assert (schema.text_of(file), file.stat().st_mode & 0o777) == ("# ü\n", 0o600)
+    assert schema.digest(file) != before
+    assert [entry.name for entry in file.parent.iterdir()] == ["schema.pbtxt"]
+
+
+def test_write_where_no_folder_can_be(tmp_path: Path) -> None:
+    (tmp_path / "trips").touch()
+    with pytest.raises(UsageError, match=r"schema\.pbtxt can't be written: .* Next: check the disk"):
+        schema.write(tmp_path / "trips" / "schema.pbtxt", "")
+
+
 @pytest.mark.parametrize("name", [name for name in tasks.names() if schema.path_of(name)])
 def test_each_curated_schema_fits_its_task(name: str) -> None:
     path = schema.path_of(name)

@@ -106,7 +106,8 @@ def failed(message: str, code: ExitCode = ExitCode.FAILED) -> Result:
 
 def test_every_node_runs_after_all_that_it_waits_for(machine: Any, execution: local.GraphRun) -> None:
     fakes = machine()
-    assert execution.run() == {"collected": True}
+    execution.run()
+    assert execution.results() == {"collected": True}
     assert set(states(execution).values()) == {"done"}
     for node in DIAMOND:
         for before in node.upstream:
@@ -211,7 +212,9 @@ def test_an_interruption_stops_every_job(
 def test_the_watcher_sees_phases_and_the_last_state(machine: Any, tmp_path: Path) -> None:
     machine()
     watcher = Watcher()
-    local.GraphRun(RunConfig("tips", root=str(tmp_path)), tmp_path / "20260101T000000", watcher).run()
+    execution = local.GraphRun(RunConfig("tips", root=str(tmp_path)), tmp_path / "20260101T000000", watcher)
+    execution.run()
+    execution.results()
     assert watcher.phases == ["starting TFX", "reading the results"]
     assert set(watcher.shown[-1].values()) == {"done"}
 

@@ -1,0 +1,21 @@
+"""Artifact types of our own. A type's name is its import path, which Kubeflow Pipelines needs to find it again."""
+
+from tfx.types import artifact
+
+
+class Quarantine(artifact.Artifact):
+    """The rows that were kept out, each with its reason, and the account of all rows: see pipeline/ingest/account.py."""
+
+    TYPE_NAME = "components.Quarantine"
+
+
+class Findings(artifact.Artifact):
+    """What the checks on the data found, `findings.json`."""
+
+    TYPE_NAME = "components.Findings"
+
+
+class DataVerdict(artifact.Artifact):
+    """The data gate has opened; on a stop there is none."""
+
+    TYPE_NAME = "components.DataVerdict"

@@ -1,0 +1,219 @@
+"""A first schema from what is in the rows: exact types and presence; domains only where they are safe.
+
+What a value may be is left open unless the rows cover it: an inferred domain that is too narrow stops good rows.
+
+- A domain of strings: at most 50 values, ten rows for each, and at most 1 % of the rows have a value of their own. The
+  share of values seen once estimates how likely the next row has one not seen yet (Good 1953, "The population
+  frequencies of species").
+- A range: integers from 0 or 1 on, each of them there, at most 100, the last one not rare: an hour, a month, a flag.
+  A count, such as of children, thins out towards its end and stays open.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from pipeline.ingest.infer import MOST_VALUES, Summary
+from pipeline.schema_cycle.doubts import spelling
+from pipeline.schema_cycle.words import count_of, percent, quoted, some
+from pipeline.task import Task
+
+MOST_DOMAIN_VALUES = 50
+_ROWS_FOR_EACH = 10
+_SEEN_ONCE = 0.01
+_MOST_CODES = 100
+_NOT_RARE = 0.1
+_ORDER = ("name", "type", "value_count", "presence", "domain", "int_domain", "float_domain", "not_in_environment")
+_HEADER = """\
+# {question}
+# Inferred by `millrace schema init` from {rows}; review every line.
+# value_count min: 1 means that no row may lack the value; a domain that is left open is open on purpose.
+
+"""
+
+
+def accepted(task: Task) -> dict[str, tuple[str, ...]]:
+    """Column -> the types that the task takes there; a column that it does not name takes any."""
+    labels: dict[str, tuple[str, ...]] = dict.fromkeys(task.label.columns, ("FLOAT", "INT"))
+    return labels | {feature.name: feature.accepts for feature in task.features}
+
+
+def not_at_serving(task: Task) -> frozenset[str]:
+    """The label, and the columns that it is computed from unless they are features: not known when serving."""
+    return (task.label.columns | {task.label.name}) - {feature.name for feature in task.features}
+
+
+def draft(task: Task, summaries: Mapping[str, Summary], rows: str) -> str:
+    """The text of a schema for a task.
+
+    Args:
+      task: whose features say which types they take.
+      summaries: of `pipeline.ingest.infer.infer`.
+      rows: what was read, for the header: "15,002 rows".
+    """
+    takes = accepted(task)
+    absent = not_at_serving(task)
+    features, domains = [], []
+    for name, summary in summaries.items():
+        feature, domain = feature_of(summary, takes.get(name, ()))
+        if name in absent:
+            feature.not_in_environment.append("SERVING")
+        features.append(as_text(feature, [seen(summary, feature)]))
+        domains += [domain] if domain else []
+    rest = schema_pb2.Schema(string_domain=domains, default_environment=["TRAINING", "SERVING"])
+    header = _HEADER.format(question=" ".join(task.question.split()), rows=rows)
+    return header + "".join(features) + text_format.MessageToString(rest, as_utf8=True)
+
+
+def as_text(feature: schema_pb2.Feature, comments: Sequence[str] = ()) -> str:
+    """A feature as the text of a schema, below its comments, in the order in which people read it."""
+    lines = [*(f"# {comment}" for comment in comments if comment), "feature {"]
+    fields = {field.name for field, _ in feature.ListFields()}
+    for name in (*_ORDER, *sorted(fields - set(_ORDER))):
+        if name in fields:
+            part = schema_pb2.Feature()
+            value = getattr(feature, name)
+            if isinstance(value, (str, int)):
+                setattr(part, name, value)
+            elif hasattr(value, "extend"):
+                getattr(part, name).extend(value)
+            else:
+                getattr(part, name).CopyFrom(value)
+            lines += [f"  {line}" for line in text_format.MessageToString(part, as_utf8=True).splitlines()]
+    return "\n".join([*lines, "}\n"])
+
+
+def feature_of(
+    summary: Summary, takes: Sequence[str] = ()
+) -> tuple[schema_pb2.Feature, schema_pb2.StringDomain | None]:
+    """What the schema says of a column, and its domain of strings, if it has one.
+
+    Args:
+      summary: of the column.
+      takes: the types that the task takes there; empty for any.
+    """
+    kind = summary.type_for(takes)
+    feature = schema_pb2.Feature(name=summary.name, type=schema_pb2.FeatureType.Value(kind))
+    missing = summary.missing(kind)
+    if not summary.is_list:
+        feature.value_count.max = 1
+    elif summary.shortest == summary.longest:
+        feature.value_count.max = summary.longest
+    if not missing and summary.rows:
+        feature.value_count.min = summary.shortest
+    elif summary.is_list and summary.shortest == summary.longest:
+        feature.value_count.min = summary.shortest
+    set_presence(feature, 1.0 - missing / summary.rows if summary.rows else 0.0)
+    values = domain_values(summary) if kind == "BYTES" else None
+    if values:
+        feature.domain = summary.name
+        return feature, schema_pb2.StringDomain(name=summary.name, value=values)
+    codes = code_range(summary) if kind == "INT" else None
+    if codes:
+        feature.int_domain.min, feature.int_domain.max = codes
+    return feature, None
+
+
+def set_presence(feature: schema_pb2.Feature, share: float) -> None:
+    """Says in how many of the rows the column has a value, from the share that was seen."""
+    feature.presence.min_fraction = min_fraction(share)
+    feature.presence.min_count = 1 if share else 0
+
+
+def min_fraction(share: float) -> float:
+    """The presence to demand where this share was seen.
+
+    Where none is missing, all; else the missing share may grow by half, and then to the next 5 %: 0.97 -> 0.95,
+    0.94 -> 0.9, 0.3 -> 0.0.
+    """
+    if share >= 1.0:
+        return 1.0
+    return max(0, math.floor(round((1.0 - 1.5 * (1.0 - share)) * 20, 6))) / 20
+
+
+def domain_values(summary: Summary) -> list[str] | None:
+    """The values that a column of text may have, sorted, where the rows cover them; else None."""
+    values = summary.values
+    if not values or summary.not_text or summary.is_list or len(values) > MOST_DOMAIN_VALUES:
+        return None
+    present = sum(values.values())
+    once = sum(count == 1 for count in values.values())
+    if present < _ROWS_FOR_EACH * len(values) or once > _SEEN_ONCE * present:
+        return None
+    return sorted(values)
+
+
+def code_range(summary: Summary) -> tuple[int, int] | None:
+    """The least and greatest integer of a column that is clearly a code, such as an hour; else None."""
+    if not summary.values or summary.is_list or summary.misfits("INT"):
+        return None
+    counts: dict[int, int] = {}
+    for text, count in summary.values.items():
+        if text.strip(" \t"):
+            number = int(float(text))
+            counts[number] = counts.get(number, 0) + count
+    low, high = min(counts, default=-1), max(counts, default=-1)
+    if low not in (0, 1) or high - low + 1 != len(counts) or not 2 <= len(counts) <= _MOST_CODES:
+        return None
+    present = sum(counts.values())
+    if present < _ROWS_FOR_EACH * len(counts) or counts[high] < _NOT_RARE * present / len(counts):
+        return None
+    return low, high
+
+
+def seen(summary: Summary, feature: schema_pb2.Feature) -> str:
+    """What was seen in a column, for the comment above it."""
+    kind = schema_pb2.FeatureType.Name(feature.type)
+    missing = summary.missing(kind)
+    if missing == summary.rows:
+        return "no value in any row: the type is a guess"
+    parts = [f"{percent(missing, summary.rows)} of the values missing" if missing else "none missing"]
+    distinct = f"more than {MOST_VALUES:,}" if summary.values is None else f"{len(summary.values):,}"
+    parts.append(f"{distinct} distinct")
+    if kind != "BYTES" and summary.low is not None and summary.high is not None:
+        parts.append(f"{_number(summary.low, kind)} to {_number(summary.high, kind)}")
+    if summary.is_list:
+        parts.append(f"lists of {summary.shortest} to {summary.longest}")
+    return "; ".join([*parts, *notes(summary, kind)])
+
+
+def notes(summary: Summary, kind: str) -> list[str]:
+    """What a reviewer has to know of a column, beyond its type."""
+    kinds, found = summary.kinds, []
+    if kind == "BYTES" and kinds["padded"] and not kinds["texts"]:
+        found.append(f"integers with leading zeros, such as {_example(summary, 'padded')}, that INT would lose")
+    if kind == "FLOAT" and kinds["huge"]:
+        found.append(f"FLOAT loses digits of integers such as {_example(summary, 'huge')}; BYTES keeps them")
+    strange = {
+        "texts": "no number",
+        "infinite": "not finite",
+        "reals": "no integer",
+        "huge": "beyond int64",
+        "nan": "nan",
+    }
+    for name, what in strange.items():
+        if kinds[name] and (kind == "INT" or (kind == "FLOAT" and name in ("texts", "infinite"))):
+            found.append(
+                f"{count_of(kinds[name], 'value')} {what}, such as {_example(summary, name)}: such rows are quarantined"
+            )
+    if summary.not_text:
+        found.append(f"{count_of(summary.not_text, 'value')} not UTF-8")
+    if kinds["nested"]:
+        found.append("nested values, which no tf.Example can hold")
+    if kind == "BYTES" and summary.values and len(summary.values) <= MOST_DOMAIN_VALUES:
+        pairs = [(value, like) for value in sorted(summary.values) if (like := spelling(value, summary.values))]
+        found += [
+            f"{quoted(value)} and {quoted(like)} differ in spelling only" for value, like in pairs if value < like
+        ]
+    return found
+
+
+def _number(value: float, kind: str) -> str:
+    return str(int(value)) if kind == "INT" else f"{value:.7g}"
+
+
+def _example(summary: Summary, kind: str) -> str:
+    examples = summary.examples.get(kind)
+    return some([f"{quoted(text)} (line {line:,})" for line, text in examples or ()][:1]) or "nan or infinity"

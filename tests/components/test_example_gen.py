@@ -1,0 +1,315 @@
+"""ExampleGen from its driver to its artifacts, through a small Beam run in this process."""
+
+import csv
+import dataclasses
+import gzip
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.orchestration import data_types
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import io_utils
+
+from components.artifacts import Quarantine
+from components.example_gen import ExampleGen, duplicates, join
+from components.example_gen import executor as module
+from components.example_gen.driver import Driver
+from components.example_gen.executor import Executor
+from pipeline import sources
+from pipeline.errors import DataBlocked, MillraceError, UsageError
+from pipeline.ingest import hashing, selection, work
+from pipeline.rows import RowRules
+from pipeline.splits import FolderSplit, HashSplit, SpanSplit, TimeSplit
+from pipeline.task import Task
+
+HEADER = "trip,miles,fare,tips,company,hour,area"
+KINDS = {"trip": "INT", "hour": "INT", "area": "INT", "company": "BYTES"}
+
+
+def row(trip: int | str, company: str = "Blue") -> str:
+    return f"{trip},1.5,10.0,2.0,{company},7,3"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run wrote."""
+
+    examples: Any
+    quarantine: Path
+    resolved: dict[str, Any]
+
+    @property
+    def account(self) -> dict[str, Any]:
+        return dict(json.loads((self.quarantine / "account.json").read_text()))
+
+    @property
+    def bad(self) -> list[dict[str, Any]]:
+        return list(pq.read_table(self.quarantine / "rows.parquet").to_pylist())
+
+    def trips(self, split: str) -> list[int]:
+        """The trips of a split, read by TensorFlow, which checks every checksum."""
+        files = sorted(Path(artifact_utils.get_split_uri([self.examples], split)).iterdir())
+        assert [file.name for file in files] == [
+            f"data_tfrecord-{n:05d}-of-{len(files):05d}.gz" for n in range(len(files))
+        ]
+        records = tf.data.TFRecordDataset([str(file) for file in files], "GZIP").as_numpy_iterator()
+        parsed = [tf.train.Example.FromString(record).features.feature for record in records]
+        return [features["trip"].int64_list.value[0] for features in parsed]
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny: Task, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Writes files, name -> lines or bytes, and runs driver and executor on them."""
+    schema = schema_pb2.Schema()
+    for name in HEADER.split(","):
+        kind = schema_pb2.FeatureType.Value(KINDS.get(name, "FLOAT"))
+        schema.feature.add(name=name, type=kind)
+    schema_file = tmp_path / "schema" / "schema.pbtxt"
+    io_utils.write_pbtxt_file(str(schema_file), schema)
+
+    def go(
+        contents: Mapping[str, Sequence[str] | bytes],
+        pattern: str = "",
+        span: int | None = None,
+        window: int = 1,
+        curated: bool = True,
+        **settings: Any,
+    ) -> Result:
+        data = tmp_path / "data"
+        for name, lines in contents.items():
+            (data / name).parent.mkdir(parents=True, exist_ok=True)
+            (data / name).write_bytes(lines if isinstance(lines, bytes) else "\n".join([HEADER, *lines]).encode())
+        source = sources.Csv(f"{data}/{pattern}" if pattern else str(data))
+        task = dataclasses.replace(tiny, source=source, **settings)
+        monkeypatch.setattr(module.tasks, "load", lambda name, overrides: task)
+        base, patterns = selection.patterns(source, task.split)
+        made = {
+            "task": task.name,
+            "overrides": [],
+            "source": sources.settings(source),
+            "needed": {**task.columns, "trip": "a feature"},
+        }
+        component = ExampleGen(base, patterns, task.split.names, made, span=span, window=window)
+        resolved = Driver(None).resolve_exec_properties(
+            dict(component.spec.exec_properties),
+            data_types.PipelineInfo("tiny", str(tmp_path)),
+            data_types.ComponentInfo("ExampleGen", "ExampleGen", None),
+        )
+        examples, kept_out = standard_artifacts.Examples(), Quarantine()
+        out = tmp_path / ("again" if (tmp_path / "out").exists() else "out")
+        examples.uri, kept_out.uri = str(out / "examples"), str(out / "quarantine")
+        known = standard_artifacts.Schema()
+        known.uri = str(schema_file.parent)
+        context = base_beam_executor.BaseBeamExecutor.Context(
+            beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(tmp_path / "tmp"), unique_id="1"
+        )
+        Executor(context).Do(
+            {"schema": [known]} if curated else {}, {"examples": [examples], "quarantine": [kept_out]}, resolved
+        )
+        return Result(examples, Path(kept_out.uri), resolved)
+
+    return go
+
+
+def left_behind(tmp_path: Path) -> Iterator[Path]:
+    """Files in the output."""
+    return (path for path in (tmp_path / "out").rglob("*") if path.is_file())
+
+
+def test_files_with_duplicates_and_bad_rows(run: Run, tmp_path: Path) -> None:
+    """Keys that repeat within a file and across files; the first of each stays, in the order of the files' names."""
+    result = run(
+        {
+            "1.csv": [row(1), row(2), row(2, "Teal"), row("x")],
+            "2.csv": [row(3), row(1, "Teal"), "4,5", row(5)],
+            "3.csv.gz": gzip.compress("\n".join([HEADER, row(6), "", row(3, "Teal")]).encode()),
+            "_SUCCESS": b"",
+        },
+        rows=RowRules(key=("trip",)),
+    )
+    train, evaluation = result.trips("train"), result.trips("eval")
+    assert sorted(train + evaluation) == [1, 2, 3, 5, 6]
+    place = [(Path(bad["file"]).name, bad["line"], bad["rule"]) for bad in result.bad]
+    assert place == [
+        ("1.csv", 4, "unique"),
+        ("1.csv", 5, "type"),
+        ("2.csv", 3, "unique"),
+        ("2.csv", 4, "parse"),
+        ("3.csv.gz", 4, "unique"),
+    ]
+    assert all("Teal" in bad["row"] for bad in result.bad if bad["rule"] == "unique")
+    account = result.account
+    assert (account["rows"], account["quarantined"]) == (10, 5)
+    assert account["splits"] == {"train": len(train), "eval": len(evaluation)}
+    assert {entry["rule"]: entry["rows"] for entry in account["rules"]} == {"unique": 3, "type": 1, "parse": 1}
+    assert [(Path(f["file"]).name, f["rows"], f["quarantined"]) for f in account["files"]] == [
+        ("1.csv", 4, 2),
+        ("2.csv", 4, 2),
+        ("3.csv.gz", 2, 1),
+    ]
+    assert (account["task"], account["span"], account["window"], account["gaps"]) == ("tiny", 0, 1, [])
+    assert (account["max_bad_fraction"], account["hash_fraction"]) == (0.01, 1.0)
+    with (result.quarantine / "rows.csv").open(newline="") as stream:
+        readable = list(csv.DictReader(stream))
+    assert [(bad["line"], bad["rule"]) for bad in readable] == [(str(line), rule) for _, line, rule in place]
+    for kind in ("hashes", "entities"):
+        found = {split: np.load(result.quarantine / kind / f"{split}.npy") for split in ("train", "eval")}
+        assert {split: len(values) for split, values in found.items()} == account["splits"]
+        assert all(values.dtype == np.uint64 for values in found.values())
+        assert not np.intersect1d(found["train"], found["eval"]).size
+    names = {str(path.relative_to(tmp_path / "out")).split("-of-")[0] for path in left_behind(tmp_path)}
+    assert names == {
+        *(f"examples/Split-{split}/data_tfrecord-{n:05d}" for split, n in _shards(result)),
+        *(f"quarantine/{kind}/{split}.npy" for kind in ("hashes", "entities") for split in ("train", "eval")),
+        *(f"quarantine/{name}" for name in ("account.json", "rows.csv", "rows.parquet")),
+    }
+    assert artifact_utils.decode_split_names(result.examples.split_names) == ["train", "eval"]
+    assert examples_utils.get_payload_format(result.examples) == 6  # FORMAT_TF_EXAMPLE
+    assert examples_utils.get_file_format(result.examples) == "tfrecords_gzip"
+
+
+def _shards(result: Result) -> list[tuple[str, int]]:
+    folders = {split: Path(artifact_utils.get_split_uri([result.examples], split)) for split in ("train", "eval")}
+    return [(split, n) for split, folder in folders.items() for n in range(len(list(folder.iterdir())))]
+
+
+def test_all_broken_files_are_told_and_nothing_is_left(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(DataBlocked) as caught:
+        run({"1.csv": [row(1)], "2.csv": b"", "3.csv.gz": gzip.compress(f"{HEADER}\n{row(3)}".encode())[:-4]})
+    assert "2 of 3 files can't be used:" in str(caught.value)
+    assert "2.csv: the file is empty" in str(caught.value)
+    assert "3.csv.gz: the compressed file is truncated" in str(caught.value)
+    assert not list(left_behind(tmp_path))
+
+
+def test_one_broken_file_is_told_as_it_is(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(DataBlocked, match=r"^\S+2\.csv: the columns are not those of the task") as caught:
+        run({"1.csv": [row(1)], "2.csv": b"trip,hour\n1,2\n"}, rows=RowRules(key=("trip",)))
+    assert "column 'fare', a feature, is missing" in str(caught.value)
+    assert not list(left_behind(tmp_path))
+
+
+def test_a_file_that_is_gone_is_a_usage_error(tmp_path: Path) -> None:
+    """A manifest of each kind, as the workers write them."""
+    for index, usage in enumerate((True, False)):
+        (tmp_path / f"manifest-{index:05d}.json").write_text(json.dumps({"index": index, "error": "E", "usage": usage}))
+    with pytest.raises(UsageError, match=r"^E$"):
+        join.manifests(str(tmp_path), 1)
+    with pytest.raises(DataBlocked, match=r"2 of 2 files"):
+        join.manifests(str(tmp_path), 2)
+
+
+def test_a_split_without_rows_has_a_shard_without_records(run: Run) -> None:
+    """TFX expects a file in each split."""
+    result = run({"1.csv": [row(1)]})
+    splits = result.account["splits"]
+    assert splits in ({"train": 1, "eval": 0}, {"train": 0, "eval": 1})
+    assert [len(result.trips(split)) for split in ("train", "eval")] == list(splits.values())
+
+
+def test_without_a_schema_all_rows_say_the_types(run: Run) -> None:
+    result = run({"1.csv": [row(1), row(2)], "2.csv": [row(3)]}, curated=False)
+    assert sorted(result.trips("train") + result.trips("eval")) == [1, 2, 3]
+    assert result.bad == []
+
+
+def test_folders_are_splits(run: Run) -> None:
+    result = run({"train/1.csv": [row(1), row(2)], "dev/1.csv": [row(1)]}, split=FolderSplit(eval="dev"))
+    assert (result.trips("train"), result.trips("eval")) == ([1, 2], [1])
+    assert result.account["splits"] == {"train": 2, "eval": 1}
+
+
+DAYS: dict[str, Sequence[str] | bytes] = {f"{n}/a.csv": [row(n)] for n in (1, 2, 3, 5, 6)}
+
+
+def test_the_newest_spans_evaluate(run: Run) -> None:
+    result = run(DAYS, pattern="{SPAN}/*.csv", window=4, split=SpanSplit(eval=1, test=1))
+    assert {split: result.trips(split) for split in ("train", "eval", "test")} == {
+        "train": [3],
+        "eval": [5],
+        "test": [6],
+    }
+    account = result.account
+    assert (account["span"], account["window"], account["gaps"]) == (6, 4, ["4"])
+    assert [entry["span"] for entry in account["files"]] == [3, 5, 6]
+
+
+def test_a_span_that_is_asked_for(run: Run) -> None:
+    result = run(DAYS, pattern="{SPAN}/*.csv", span=2)
+    assert result.trips("train") + result.trips("eval") == [2]
+    assert result.account["span"] == 2
+
+
+def test_a_date_and_its_window(run: Run) -> None:
+    days = {f"2024-01-{n:02d}.csv": [row(n)] for n in (30, 31)} | {"2024-02-01.csv": [row(1)]}
+    result = run(days, pattern="{YYYY}-{MM}-{DD}.csv", window=2)
+    assert sorted(result.trips("train") + result.trips("eval")) == [1, 31]
+    assert result.account["gaps"] == []
+
+
+def test_the_fingerprint_covers_every_span_of_the_window(run: Run) -> None:
+    before = run(DAYS, pattern="{SPAN}/*.csv", window=3).resolved["input_fingerprint"]
+    older = run({"5/a.csv": [row(5), row(55)]}, pattern="{SPAN}/*.csv", window=3).resolved["input_fingerprint"]
+    assert before != older
+    assert before.count("num_files:1") == older.count("num_files:1") == 2
+    assert before.splitlines()[0] == "span:5"
+
+
+def test_times_divide_and_their_ranges_are_noted(run: Run) -> None:
+    split = TimeSplit("hour", eval_from="1970-01-01T00:00:10")
+    rows = [f"{trip},1.5,10,2,Blue,{hour},3" for trip, hour in enumerate(("3", "9", "10", "", "11"))]
+    result = run({"1.csv": rows}, split=split)
+    assert (result.trips("train"), result.trips("eval")) == ([0, 1], [2, 4])
+    assert result.account["times"] == {"train": [3.0, 9.0], "eval": [10.0, 11.0]}
+    assert [(bad["line"], bad["rule"]) for bad in result.bad] == [(5, "split")]
+
+
+def test_rows_of_an_entity_are_in_one_split(run: Run) -> None:
+    rows = [row(trip, f"company {trip % 7}") for trip in range(40)]
+    result = run({"1.csv": rows}, split=HashSplit(train=1, eval=1, by=("company",)))
+    sides = [{trip % 7 for trip in result.trips(split)} for split in ("train", "eval")]
+    assert not sides[0] & sides[1]
+    found = [np.load(result.quarantine / "entities" / f"{split}.npy") for split in ("train", "eval")]
+    assert not np.intersect1d(*found).size
+    assert sum(len(np.unique(values)) for values in found) == 7
+
+
+def test_nothing_to_read(run: Run) -> None:
+    with pytest.raises(UsageError, match="no"):
+        run({"1/a.csv": [row(1)]}, pattern="{SPAN}/*.tsv")
+
+
+def test_the_first_row_of_a_key_stays_whatever_the_order_of_the_parts() -> None:
+    parts = [
+        (1, 0, np.array([0, 1]), np.array([7, 8], np.uint64)),
+        (0, 5, np.array([5, 6]), np.array([7, 9], np.uint64)),
+        (0, 0, np.array([0, 1]), np.array([8, 7], np.uint64)),
+    ]
+    found = {index: ordinals.tolist() for index, ordinals in duplicates._repeated(3, parts)}
+    assert found == {0: [5], 1: [0, 1]}
+
+
+def test_an_account_that_does_not_add_up_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that is lost between reading and writing."""
+    real = work._write
+
+    def lossy(job: Any, unit: Any, part: work.Checked, *args: Any) -> None:
+        kept = {name: column.slice(1) for name, column in part.columns.items()}
+        part = dataclasses.replace(part, columns=kept, hashes=hashing.rows(kept)) if part.columns else part
+        real(job, unit, part, *args)
+
+    monkeypatch.setattr(work, "_write", lossy)
+    with pytest.raises(MillraceError, match="does not add up: 2 came in"):
+        run({"1.csv": [row(1), row(2)]})
