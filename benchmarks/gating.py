@@ -19,7 +19,7 @@ from components.data_gate.executor import sentence, waived
 from components.statistics_gen.in_memory import statistics_of
 from pipeline import schema as schemas
 from pipeline.checks import in_force
-from pipeline.ingest import columns, work
+from pipeline.ingest import checking, columns, work
 from pipeline.ingest.partition import Partition
 from pipeline.sources import Parquet
 from pipeline.splits import FolderSplit
@@ -80,11 +80,11 @@ def judge(
     if path is None:
         raise ValueError(f"task {task.name!r} has no reviewed schema")
     schema = schemas.read(path)
-    job = work.Job(
+    job = checking.Job(
         Parquet(str(folder)), columns.of_schema(schema), dict(task.columns), task.rows, Partition(task.split)
     )
     written = [
-        work.ingest(job, work.Unit(str(file), index, span, split), str(folder / f"part-{index}"))
+        work.ingest(job, [checking.Unit(str(file), index, span, split)], str(folder / f"part-{index}"))
         for index, (file, split) in enumerate(_files(task, table, folder))
     ]
     shards = {split: [file for part in written for file in part.shards.get(split, ())] for split in job.partition.names}

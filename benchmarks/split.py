@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import schema
-from pipeline.ingest import columns, work
+from pipeline.ingest import checking, columns
 from pipeline.ingest.partition import Partition
 from pipeline.sources import Csv
 from pipeline.task import Task
@@ -29,10 +29,12 @@ def split_lines(task: Task, file: Path, folder: Path) -> dict[str, int]:
     if reviewed is None:
         raise ValueError(f"task {task.name!r} has no reviewed schema")
     partition = Partition(task.split)
-    job = work.Job(Csv(str(file)), columns.of_schema(schema.read(reviewed)), dict(task.columns), task.rows, partition)
+    job = checking.Job(
+        Csv(str(file)), columns.of_schema(schema.read(reviewed)), dict(task.columns), task.rows, partition
+    )
     lines = file.read_bytes().splitlines(keepends=True)
     chosen: dict[str, list[bytes]] = {name: [lines[0]] for name in partition.names}
-    for checked in work.checked(job, work.Unit(str(file), 0)):
+    for checked in checking.checked(job, checking.Unit(str(file), 0)):
         splits = np.asarray(partition.names)[partition.of(checked.columns, checked.hashes, None)]
         for split, line in zip(splits, checked.lines, strict=True):
             chosen[split].append(lines[line - 1])

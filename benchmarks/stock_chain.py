@@ -9,7 +9,8 @@ so that both sides answer the same question:
 - LocalDagRunner replaces BeamDagRunner: the same launcher, without a Beam job around every node.
 - The cache is off. Evaluator also measures AUC and the number of rows, and slices by `trip_start_hour` (as
   `taxi_pipeline_simple.py` does) unless told not to.
-- Given a folder for each split, CsvExampleGen takes them as they are, and does not split by itself.
+- Given a folder for each split, CsvExampleGen takes them as they are, and the schema is our reviewed one: a column with
+  a single value in all rows may be empty in train, an inferred schema then lacks it, and the example's transform fails.
 """
 
 import time
@@ -29,6 +30,7 @@ from tfx.components import (
     Trainer,
     Transform,
 )
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.experimental.latest_blessed_model_resolver import LatestBlessedModelResolver
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
@@ -39,12 +41,15 @@ from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
+from pipeline import schema as reviewed
+
 # TFX's generated messages and its runner carry no types.
 _trainer: Any = trainer_pb2
 _pusher: Any = pusher_pb2
 _inputs: Any = example_gen_pb2
 _runner: Any = LocalDagRunner
 
+TASK = "taxi_tips"
 EXAMPLE = "tfx.examples.chicago_taxi_pipeline.taxi_utils_native_keras"
 
 
@@ -95,7 +100,10 @@ def template(data: Path, root: Path, *, steps: int, batch_size: int, seed: int |
     """
     example_gen = _example_gen(data)
     statistics_gen = StatisticsGen(examples=example_gen.outputs["examples"])
-    schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"], infer_feature_shape=True)
+    if _is_split(data):
+        schema_gen = ImportSchemaGen(schema_file=str(reviewed.path_of(TASK))).with_id("SchemaGen")
+    else:
+        schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"], infer_feature_shape=True)
     schema = schema_gen.outputs["schema"]
     example_validator = ExampleValidator(statistics=statistics_gen.outputs["statistics"], schema=schema)
     transform = Transform(
@@ -150,10 +158,14 @@ def template(data: Path, root: Path, *, steps: int, batch_size: int, seed: int |
 
 def _example_gen(data: Path) -> CsvExampleGen:
     """Splits 2:1 by a hash, unless there are folders for the splits."""
-    if not (data / "train").is_dir():
+    if not _is_split(data):
         return CsvExampleGen(input_base=str(data))
     splits = [_inputs.Input.Split(name=name, pattern=f"{name}/*") for name in ("train", "eval")]
     return CsvExampleGen(input_base=str(data), input_config=_inputs.Input(splits=splits))
+
+
+def _is_split(data: Path) -> bool:
+    return (data / "train").is_dir()
 
 
 def run_timed(pipeline: Pipeline) -> dict[str, float]:

@@ -21,7 +21,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 from pipeline import schema, tasks
 from pipeline.evaluation import eval_config
 from pipeline.export import LABELS_SIGNATURE, _session, export, predict, verify
-from pipeline.ingest import columns, infer, read, selection, work
+from pipeline.ingest import checking, columns, infer, read, selection
 from pipeline.ingest.partition import Partition
 from pipeline.labels import Binary
 from pipeline.task import Task
@@ -45,10 +45,10 @@ def case(request: pytest.FixtureRequest, transformed: Callable[..., Any]) -> Cas
     task = tasks.load(request.param)
     path = next(iter(selection.selected(task.source, task.split).values()))[0]
     known = schema_of(task, path)
-    job = work.Job(
+    job = checking.Job(
         task.source, columns.of_schema(known), dict(task.columns), task.rows, Partition(task.split, task.rows.key)
     )
-    part = next(work.checked(job, work.Unit(path, 0)))
+    part = next(checking.checked(job, checking.Unit(path, 0)))
     first = {name: part.columns[name][:ROWS].to_pylist() for name in task.columns}
     typed = [dict(zip(first, row, strict=True)) for row in zip(*first.values(), strict=True)]
     spec = {

@@ -12,17 +12,17 @@ import numpy as np
 
 from components import remote_files
 from pipeline.errors import MillraceError
-from pipeline.ingest import work
+from pipeline.ingest import checking
 
 _BUCKETS = 64
 
 Keys = tuple[int, int, np.ndarray, np.ndarray]
 
 
-def find(units: beam.PCollection, job: work.Job) -> beam.PCollection:
+def find(groups: beam.PCollection, job: checking.Job) -> beam.PCollection:
     """(index of a file, sorted int64 ordinals of its good rows that repeat a key), for each file that has any."""
     return (
-        units
+        groups
         | "Keys" >> beam.ParDo(_Keys(job))
         | "ByKey" >> beam.GroupByKey()
         | "Repeated" >> beam.FlatMapTuple(_repeated)
@@ -34,17 +34,21 @@ def find(units: beam.PCollection, job: work.Job) -> beam.PCollection:
 class _Keys(beam.DoFn):
     """(bucket, (index of the file, first ordinal, ordinals, hashes)) of each batch of a file."""
 
-    def __init__(self, job: work.Job) -> None:
+    def __init__(self, job: checking.Job) -> None:
         self._job = job
 
-    def process(self, unit: work.Unit) -> Iterator[tuple[int, Keys]]:
+    def process(self, group: tuple[int, list[checking.Unit]]) -> Iterator[tuple[int, Keys]]:
         """A file that can't be used gives nothing here: reading it again will say why."""
         remote_files.register()
+        for unit in group[1]:
+            yield from self._of(unit)
+
+    def _of(self, unit: checking.Unit) -> Iterator[tuple[int, Keys]]:
         try:
-            for part in work.checked(self._job, unit):
+            for part in checking.checked(self._job, unit):
                 if not len(part.hashes):
                     continue
-                hashes = work.keys(self._job, part)
+                hashes = checking.keys(self._job, part)
                 buckets = hashes % np.uint64(_BUCKETS)
                 ordinals = np.arange(part.first, part.first + len(hashes))
                 for bucket in np.unique(buckets):

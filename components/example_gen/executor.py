@@ -1,4 +1,4 @@
-"""Runs the units of work through Beam, a file each, and puts their parts together.
+"""Runs the units of work through Beam, a file or a group of small ones each, and puts their parts together.
 
 A worker writes whole shards under a name of its own attempt and passes on only what it wrote: rows never go through
 Beam. A manifest is written behind a shuffle, which a retry does not cross; so a file that was read twice counts once.
@@ -26,12 +26,13 @@ from components.example_gen import duplicates, join
 from components.example_gen.driver import GAPS, INPUTS
 from pipeline import sources, tasks
 from pipeline.errors import MillraceError, UsageError
-from pipeline.ingest import columns, files, infer, read, selection, work
+from pipeline.ingest import checking, columns, files, infer, read, selection, work
 from pipeline.ingest.partition import Partition
 from pipeline.splits import FolderSplit, SpanSplit
 from pipeline.task import Task
 
 _PARTS = ".parts"
+_GROUP = 64 << 20
 
 
 class Executor(base_example_gen_executor.BaseExampleGenExecutor):
@@ -60,13 +61,14 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         source = sources.of_settings(settings["source"])
         units = _units(task, exec_properties)
         rules = _columns(task, source, input_dict, units)
-        job = work.Job(source, rules, settings["needed"], task.rows, Partition(task.split, task.rows.key))
+        job = checking.Job(source, rules, settings["needed"], task.rows, Partition(task.split, task.rows.key))
         examples.split_names = artifact_utils.encode_split_names(list(job.partition.names))
         folder = f"{kept_out.uri}/{_PARTS}"
         fileio.makedirs(folder)
         try:
-            self._run(job, units, folder)
-            written = join.manifests(folder, len(units))
+            groups = _groups(units)
+            self._run(job, groups, folder)
+            written = join.manifests(folder, len(groups), len(units))
             join.shards(written, examples, folder)
             account = join.accounts(written)
             join.quarantined(written, kept_out.uri)
@@ -89,9 +91,9 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             examples, write_split.to_file_format_str(exec_properties[keys.OUTPUT_FILE_FORMAT_KEY])
         )
 
-    def _run(self, job: work.Job, units: Sequence[work.Unit], folder: str) -> None:
+    def _run(self, job: checking.Job, groups: Sequence[list[checking.Unit]], folder: str) -> None:
         with self._make_beam_pipeline() as pipeline:
-            found = pipeline | "Files" >> beam.Create(units, reshuffle=True)
+            found = pipeline | "Files" >> beam.Create(list(enumerate(groups)), reshuffle=True)
             if job.rows.key:
                 repeated = duplicates.find(found, job)
                 results = found | "Ingest" >> beam.ParDo(_Ingest(job, folder), beam.pvalue.AsDict(repeated))
@@ -101,28 +103,28 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
 
 
 class _Ingest(beam.DoFn):
-    """A file to its parts; an error for the user is a result, too, so that all of them are told."""
+    """Some files to their parts; an error for the user is a result, too, so that all of them are told."""
 
-    def __init__(self, job: work.Job, folder: str) -> None:
+    def __init__(self, job: checking.Job, folder: str) -> None:
         self._job = job
         self._folder = folder
 
-    def process(self, unit: work.Unit, repeated: dict[int, np.ndarray]) -> Iterator[dict[str, Any]]:
-        """Yields the manifest of one file."""
+    def process(
+        self, group: tuple[int, list[checking.Unit]], repeated: dict[int, np.ndarray]
+    ) -> Iterator[dict[str, Any]]:
+        """Yields the manifest of a group of files."""
         remote_files.register()
-        prefix = f"{self._folder}/{unit.index:05d}-{uuid.uuid4().hex}"
-        try:
-            written = work.ingest(self._job, unit, prefix, duplicates=repeated.get(unit.index))
-        except MillraceError as error:
-            yield {"index": unit.index, "error": str(error), "usage": isinstance(error, UsageError)}
-            return
+        index, units = group
+        prefix = f"{self._folder}/{index:05d}-{uuid.uuid4().hex}"
+        written = work.ingest(self._job, units, prefix, repeated=repeated)
         hashes = {f"hashes/{name}": sample for name, sample in written.hashes.items()}
         hashes |= {f"entities/{name}": sample for name, sample in written.entities.items()}
         with files.create(f"{prefix}-hashes") as stream:
             arrays: dict[str, Any] = {name: sample.values for name, sample in hashes.items()}
             np.savez(stream, **arrays)
         yield {
-            "index": unit.index,
+            "index": index,
+            "failed": [[str(error), isinstance(error, UsageError)] for error in written.failed],
             "shards": written.shards,
             "quarantine": written.quarantine,
             "account": written.account.record(),
@@ -135,7 +137,7 @@ def _write_manifest(manifest: dict[str, Any], folder: str) -> None:
     io_utils.write_string_file(f"{folder}/manifest-{manifest['index']:05d}.json", json.dumps(manifest))
 
 
-def _units(task: Task, exec_properties: dict[str, Any]) -> list[work.Unit]:
+def _units(task: Task, exec_properties: dict[str, Any]) -> list[checking.Unit]:
     """The files in the order of their spans and names, each with its split where the whole file goes to one.
 
     Raises:
@@ -144,7 +146,7 @@ def _units(task: Task, exec_properties: dict[str, Any]) -> list[work.Unit]:
     base = exec_properties[keys.INPUT_BASE_KEY]
     inputs = json.loads(exec_properties[INPUTS])
     spans = sorted({entry["span"] for entry in inputs}, reverse=True)
-    units: list[work.Unit] = []
+    units: list[checking.Unit] = []
     for entry in inputs:
         split = None
         if isinstance(task.split, FolderSplit):
@@ -156,12 +158,29 @@ def _units(task: Task, exec_properties: dict[str, Any]) -> list[work.Unit]:
             )
         pattern = os.path.join(base, entry["pattern"])
         for path in sources.visible(files.list_files(pattern)):
-            units.append(work.Unit(path, len(units), entry["span"], split))
+            units.append(checking.Unit(path, len(units), entry["span"], split))
     return units
 
 
+def _groups(units: Sequence[checking.Unit]) -> list[list[checking.Unit]]:
+    """Neighbours together, up to 64 MB: many small files are read and written as a few large ones."""
+    groups: list[list[checking.Unit]] = []
+    left = 0
+    for unit in units:
+        try:
+            size = files.stat(unit.path).size
+        except MillraceError:  # Reading it will say why.
+            size = 0
+        if left < size or not groups:
+            groups.append([])
+            left = _GROUP
+        groups[-1].append(unit)
+        left -= size
+    return groups
+
+
 def _columns(
-    task: Task, source: sources.Source, input_dict: dict[str, list[types.Artifact]], units: Sequence[work.Unit]
+    task: Task, source: sources.Source, input_dict: dict[str, list[types.Artifact]], units: Sequence[checking.Unit]
 ) -> dict[str, columns.Column]:
     """The schema's rules; without a schema, the types that all the rows suggest."""
     artifacts = input_dict.get(keys.SCHEMA_KEY)

@@ -19,19 +19,24 @@ from pipeline.ingest.sample import HashSample
 Manifest = Mapping[str, Any]
 
 
-def manifests(folder: str, count: int) -> list[Manifest]:
-    """The manifests of all files, in order.
+def manifests(folder: str, groups: int, count: int) -> list[Manifest]:
+    """The manifests of all groups of files, in order.
+
+    Args:
+      folder: where they are.
+      groups: how many there are.
+      count: how many files there are.
 
     Raises:
       DataBlocked: some files could not be used; all are told.
       UsageError: some could not be found or read.
     """
-    found = [json.loads(io_utils.read_string_file(f"{folder}/manifest-{index:05d}.json")) for index in range(count)]
-    failed = [manifest for manifest in found if "error" in manifest]
-    kind: type[MillraceError] = UsageError if all(manifest["usage"] for manifest in failed) else DataBlocked
+    found = [json.loads(io_utils.read_string_file(f"{folder}/manifest-{index:05d}.json")) for index in range(groups)]
+    failed = [failure for manifest in found for failure in manifest["failed"]]
+    kind: type[MillraceError] = UsageError if all(usage for _, usage in failed) else DataBlocked
     if len(failed) == 1:
-        raise kind(failed[0]["error"])
-    raise_all(kind, f"{len(failed)} of {count} files can't be used:", [m["error"] for m in failed])
+        raise kind(failed[0][0])
+    raise_all(kind, f"{len(failed)} of {count} files can't be used:", [error for error, _ in failed])
     return found
 
 

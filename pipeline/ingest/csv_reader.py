@@ -87,7 +87,7 @@ class _Parser:
         self._sentinel = source.delimiter.encode() * (len(names) - 1) + b"\n"
         self._invalid: list[pa_csv.InvalidRow] = []
         self.window = csv_lines.LONGEST_RECORD
-        self._record = _record(source)
+        self._record, self._quoted = _patterns(source)
         self._rows = self._strays = 0
         self._marker: str | None = None
 
@@ -210,8 +210,8 @@ class _Parser:
     def _stray(self, table: pa.RecordBatch, block: bytes, inner: np.ndarray) -> int | None:
         """Index of the first record with a stray quote that has swallowed lines, or None.
 
-        It is one of several lines that is no CSV, as text follows a closing quote; or whose inner lines all have as
-        many delimiters as a record. Where the record has the right number of values, the latter counts from four
+        It is one of several lines that is no CSV, as text follows a closing quote; or one with a quoted value whose
+        inner lines all have as many delimiters as a record. Where the record has the right number of values, the latter counts from four
         columns on: a text with a comma in each line is no accident.
         """
         suspects = np.flatnonzero(inner)
@@ -221,13 +221,15 @@ class _Parser:
         ragged = {row.number - 1 for row in self._invalid}
         for index in suspects:
             raw = block[starts[lines[index]] : starts[lines[index] + inner[index] + 1]]
-            rows_inside = len(self._names) > (1 if index in ragged else 3) and self._are_records(raw)
-            if rows_inside or not self._record.fullmatch(raw):
+            suspicious = len(self._names) > (1 if index in ragged else 3)
+            if not self._record.fullmatch(raw) or (
+                suspicious and any(map(self._are_records, self._quoted.findall(raw)))
+            ):
                 return int(index)
         return None
 
-    def _are_records(self, raw: bytes) -> bool:
-        lines = raw.splitlines()[1:-1]
+    def _are_records(self, value: bytes) -> bool:
+        lines = value.splitlines()[1:-1]
         delimiter, count = self._source.delimiter.encode(), len(self._names) - 1
         return bool(lines) and all(line.count(delimiter) == count for line in lines)
 
@@ -305,15 +307,16 @@ class _Parser:
             yield bad, "expected UTF-8. Received: other bytes; see the source's encoding"
 
 
-def _record(source: Csv) -> re.Pattern[bytes]:
-    """What a well-formed record is."""
-    delimiter, quote = re.escape(source.delimiter.encode()), re.escape((source.quote or "").encode())
+def _patterns(source: Csv) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """What a well-formed record is, and, in one, a quoted value; not used where there are no quotes."""
+    delimiter, quote = re.escape(source.delimiter.encode()), re.escape((source.quote or '"').encode())
     escape = re.escape(source.escape.encode()) if source.escape else b""
     escaped = b"|" + escape + b"." if escape else b""
-    quoted = b"%b(?>(?:[^%b%b]+|%b%b%b)*+)%b" % (quote, quote, escape, quote, quote, escaped, quote)
+    quoted = b"%b((?>(?:[^%b%b]+|%b%b%b)*+))%b" % (quote, quote, escape, quote, quote, escaped, quote)
     plain = b"(?>(?:[^%b\\r\\n%b]+%b)*+)" % (delimiter, escape, escaped)
-    value = b"(?:(?>%b)|(?!%b)%b)" % (quoted, quote, plain) if quote else plain
-    return re.compile(b"%b(?:%b%b)*+(?:\\r\\n|\\r|\\n)?" % (value, delimiter, value), re.DOTALL)
+    value = b"(?:(?>%b)|(?!%b)%b)" % (quoted, quote, plain)
+    record = re.compile(b"%b(?:%b%b)*+(?:\\r\\n|\\r|\\n)?" % (value, delimiter, value), re.DOTALL)
+    return record, re.compile(b"(?:\\A|%b)%b" % (delimiter, quoted), re.DOTALL)
 
 
 def _any(table: pa.RecordBatch, masks: Iterator[pa.Array]) -> np.ndarray:

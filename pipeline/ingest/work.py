@@ -1,349 +1,136 @@
-"""One file, from its bytes to shards of tf.Examples, a part of the quarantine and an account: the unit of work.
+"""Some files, from their bytes to shards of tf.Examples, a part of the quarantine and an account: the unit of work.
 
-Reading and checking run in a thread, ahead of encoding and writing: both spend their time in native code.
+Three threads share it: one reads and checks, one encodes, one for each split compresses and writes. All of them spend
+most of their time in native code.
 """
 
 import contextlib
-import dataclasses
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.errors import DataBlocked, hint, raise_all
-from pipeline.ingest import files, hashing, quarantine, read, rules, typed
+from pipeline.errors import DataBlocked, MillraceError
+from pipeline.ingest import files, quarantine
 from pipeline.ingest.account import Account
-from pipeline.ingest.batch import RawBatch
-from pipeline.ingest.columns import Column
-from pipeline.ingest.partition import Partition
+from pipeline.ingest.ahead import ahead
+from pipeline.ingest.checking import Checked, Job, Unit, checked, without_duplicates
 from pipeline.ingest.sample import HashSample
 from pipeline.ingest.shards import Shards
-from pipeline.rows import RowRules
-from pipeline.sources import Source
 
-_AHEAD = 2
 _ENCODED_ROWS = 16_384
 
 
 @dataclass(frozen=True)
-class Unit:
-    """A file to ingest.
-
-    Attributes:
-      path: of the file.
-      index: its number among the files of the run, from 0, in the order in which rows count.
-      span: its span, 0 where there are none.
-      split: the split of all its rows, or None where each row has its own.
-    """
-
-    path: str
-    index: int
-    span: int = 0
-    split: str | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is alike for all files of a run; plain values, so that it can be sent to a worker.
-
-    Attributes:
-      source: format and dialect.
-      columns: what the schema demands, by column.
-      needed: columns that the task reads, each with what it is there.
-      rows: the task's rules.
-      partition: how rows are divided.
-    """
-
-    source: Source
-    columns: Mapping[str, Column]
-    needed: Mapping[str, str]
-    rows: RowRules
-    partition: Partition
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """Column -> INT, FLOAT or BYTES."""
-        return {name: column.kind for name, column in self.columns.items()}
-
-
-@dataclass(frozen=True)
-class Checked:
-    """The rows of a batch that passed, and those that did not.
-
-    Attributes:
-      columns: name -> typed column, sorted by name, shape [good rows].
-      hashes: uint64, shape [good rows].
-      lines: int64, shape [good rows]: where they are in the file.
-      first: ordinal of the first of these rows among the good rows of the file.
-      bad: rows for the quarantine.
-      account: of what was kept out.
-    """
-
-    columns: dict[str, pa.Array]
-    hashes: np.ndarray
-    lines: np.ndarray
-    first: int
-    bad: list[dict[str, Any]]
-    account: Account
-
-
-@dataclass(frozen=True)
 class Written:
-    """What one file became, under temporary names.
+    """What some files became, under temporary names.
 
     Attributes:
-      unit: which one.
+      units: which ones.
       shards: split -> paths, in order.
-      quarantine: path of its quarantined rows.
-      account: of its rows.
+      quarantine: path of their quarantined rows.
+      account: of their rows.
       hashes: split -> sample of the rows' hashes.
       entities: the same of the entities', empty where the task knows none.
+      failed: why files can't be used, an error for each of these; what was written is then of no use.
     """
 
-    unit: Unit
+    units: Sequence[Unit]
     shards: dict[str, list[str]]
     quarantine: str
     account: Account
     hashes: dict[str, HashSample] = field(default_factory=dict)
     entities: dict[str, HashSample] = field(default_factory=dict)
-
-
-def checked(job: Job, unit: Unit) -> Iterator[Checked]:
-    """Reads a file and checks its rows, all but for the uniqueness of keys.
-
-    Raises:
-      DataBlocked: the file can't be read, lacks a column, or has one of a type that can't be.
-    """
-    first = 0
-    rows = 0
-    seen: set[str] = set()
-    for batch in read.batches(unit.path, job.source, job.kinds):
-        names = batch.columns.schema.names
-        if not seen and not isinstance(job.source, read.KEYED):
-            _require_columns(job, unit, names)
-        seen.update(names)
-        result = _check(job, unit, batch, first)
-        first += len(result.hashes)
-        rows += result.account.rows
-        yield result
-    if not rows:
-        raise DataBlocked(f"{unit.path}: no rows. Expected at least one.")
-    _require_columns(job, unit, seen)
-    last = Account(missing_columns={name: unit.path for name in job.columns if name not in seen})
-    yield Checked({}, np.empty(0, np.uint64), np.empty(0, np.int64), first, [], last)
-
-
-def _require_columns(job: Job, unit: Unit, names: Iterable[str]) -> None:
-    """Raises DataBlocked where a file lacks a column that the task reads."""
-    spare = sorted(set(names) - set(job.needed))
-    raise_all(
-        DataBlocked,
-        f"{unit.path}: the columns are not those of the task:",
-        [
-            f"column {name!r}, {role}, is missing.{hint(name, spare)}"
-            for name, role in job.needed.items()
-            if name not in names
-        ],
-    )
-
-
-def _check(job: Job, unit: Unit, batch: RawBatch, first: int) -> Checked:
-    rows = batch.columns.num_rows
-    account = Account(rows=rows + len(batch.malformed))
-    columns, found = _typed(job, unit, batch, account)
-    found += rules.faults(columns, job.columns, job.rows.rules)
-    found += job.partition.faults(columns)
-    keys = ((name, np.asarray(columns[name].is_null())) for name in job.rows.key)
-    found += [rules.Fault("key", name, "expected a value, as a part of the key", m) for name, m in keys if m.any()]
-    reason = np.full(rows, -1, np.int32)
-    counts = np.zeros(rows, np.int32)
-    for index, fault in enumerate(found):
-        reason[fault.rows & (reason < 0)] = index
-        counts += fault.rows
-    bad = _quarantined(unit, batch, found, reason, counts, account)
-    keep = reason < 0
-    if not keep.all():
-        mask = pa.array(keep)
-        columns = {name: column.filter(mask) for name, column in columns.items()}
-    return Checked(columns, hashing.rows(columns), batch.lines[keep], first, bad, account)
-
-
-def _typed(job: Job, unit: Unit, batch: RawBatch, account: Account) -> tuple[dict[str, pa.Array], list[rules.Fault]]:
-    """The columns, cast and sorted by name, and a fault for each that has values of another type; notes new ones.
-
-    Raises:
-      DataBlocked: a column of the schema is of a type that no value could have.
-    """
-    columns: dict[str, pa.Array] = {}
-    found: list[rules.Fault] = []
-    for name in sorted({*batch.columns.schema.names, *job.needed}):
-        kind = job.columns[name].kind if name in job.columns else "BYTES"
-        if name not in batch.columns.schema.names:
-            columns[name] = pa.nulls(batch.columns.num_rows, typed.TARGETS[kind])
-            continue
-        raw = batch.columns.column(name)
-        if name not in job.columns:
-            shown = np.flatnonzero(np.asarray(raw.is_valid()))[:3]
-            values = [quarantine.cut(quarantine.plain(raw[int(index)])) for index in shown]
-            account.new_columns[name] = {"file": unit.path, "examples": values}
-        try:
-            columns[name], misfits = typed.cast(raw, kind, getattr(job.source, "decimal", "."))
-        except typed.Unsupported as error:
-            if name in job.columns:
-                raise DataBlocked(
-                    f"{unit.path}: column {name!r}: expected {kind}, as the schema says. Received: {error}. "
-                    "Next: write the column as plain values"
-                ) from error
-            continue
-        if misfits.any():
-            found.append(rules.Fault("type", name, f"expected {_NOUNS[kind]}", misfits))
-    return columns, found
-
-
-_NOUNS = {"INT": "an integer", "FLOAT": "a number", "BYTES": "text"}
-
-
-def _quarantined(
-    unit: Unit, batch: RawBatch, found: list[rules.Fault], reason: np.ndarray, counts: np.ndarray, account: Account
-) -> list[dict[str, Any]]:
-    """The bad rows of a batch, in order; notes them in the account."""
-    bad = [
-        {
-            "file": unit.path,
-            "line": record.line,
-            "column": None,
-            "value": None,
-            "rule": "parse",
-            "message": record.message,
-            "others": 0,
-            "row": record.text,
-        }
-        for record in batch.malformed
-    ]
-    for row in bad:
-        account.note("parse", None, str(row["message"]), 1, [_example(row, row["row"])])
-    names = batch.columns.schema.names
-    rows = np.flatnonzero(reason >= 0)
-    values = (quarantine.plain_list(column, rows) for column in batch.columns.columns)
-    for index, *row_values in zip(rows, *values, strict=True):
-        fault = found[reason[index]]
-        raw = dict(zip(names, row_values, strict=True))
-        row = {
-            "file": unit.path,
-            "line": int(batch.lines[index]),
-            "column": fault.column,
-            "value": quarantine.cut(raw.get(fault.column)),
-            "rule": fault.rule,
-            "message": fault.message,
-            "others": int(counts[index]) - 1,
-            "row": quarantine.as_json(raw),
-        }
-        bad.append(row)
-        account.note(fault.rule, fault.column, fault.message, 1, [_example(row, row["value"])])
-        if fault.rule == "domain":
-            account.note_values(fault.column, {str(row["value"]): 1})
-    account.quarantined = len(bad)
-    return sorted(bad, key=lambda row: row["line"])
-
-
-def _example(row: Mapping[str, Any], value: object) -> dict[str, Any]:
-    return {"file": row["file"], "line": row["line"], "value": value}
+    failed: list[MillraceError] = field(default_factory=list)
 
 
 def ingest(
     job: Job,
-    unit: Unit,
+    units: Sequence[Unit],
     prefix: str,
     create: Callable[[str], BinaryIO] = files.create,
-    duplicates: np.ndarray | None = None,
+    repeated: Mapping[int, np.ndarray] | None = None,
 ) -> Written:
-    """Reads a file and writes its rows.
+    """Reads files and writes their rows together.
 
     Args:
       job: what is alike for all files.
-      unit: the file.
-      prefix: path of all that is written for it; another one at each attempt.
+      units: the files. Where one can't be used, the others are still read, to tell all that is wrong.
+      prefix: path of all that is written for them; another one at each attempt.
       create: opens a path for writing.
-      duplicates: int64, sorted: ordinals of good rows whose key an earlier row has.
+      repeated: index of a unit -> int64, sorted: ordinals of its good rows whose key an earlier row has.
 
     Returns:
-      What was written.
-
-    Raises:
-      DataBlocked: the file can't be used.
+      What was written, or why files can't be used.
     """
-    from tfx_bsl.coders import example_coder
-
-    before = files.stat(unit.path)
-    encoder = example_coder.RecordBatchToExamplesEncoder()
+    before = [_state(unit) for unit in units]
     splits = {name: Shards(f"{prefix}-{name}", create) for name in job.partition.names}
-    written = Written(unit, {}, f"{prefix}-quarantine", Account())
+    written = Written(units, {}, f"{prefix}-quarantine", Account())
     with contextlib.ExitStack() as opened:
         stream = opened.enter_context(create(written.quarantine))
         writer = opened.enter_context(contextlib.closing(quarantine.Writer(stream)))
         for shards in splits.values():
             opened.callback(shards.close)
-        for part in _ahead(checked(job, unit)):
-            written.account.add(part.account)
-            bad = part.bad
-            if duplicates is not None and len(duplicates):
-                part, repeated = without_duplicates(job, unit, part, duplicates, written.account)
-                bad = sorted([*bad, *repeated], key=lambda row: row["line"])
-            writer.write(bad)
-            _write(job, unit, part, splits, encoder, written)
+        for unit, state in zip(units, before, strict=True):
+            try:
+                if written.failed:
+                    for _ in checked(job, unit):
+                        pass
+                else:
+                    _ingest(job, unit, (repeated or {}).get(unit.index), splits, writer, written)
+                if _state(unit) != state:
+                    raise DataBlocked(
+                        f"{unit.path}: changed while it was being read. Next: run again when it is written"
+                    )
+            except MillraceError as error:
+                written.failed.append(error)
     for name, shards in splits.items():
         written.shards[name] = shards.paths
         written.account.splits[name] = shards.rows
-    if files.stat(unit.path) != before:
-        raise DataBlocked(f"{unit.path}: changed while it was being read. Next: run again when it is written")
-    account = written.account
-    account.files.append(
-        {"file": unit.path, "span": unit.span, "rows": account.rows, "quarantined": account.quarantined}
-    )
-    account.check()
+    if not written.failed:
+        written.account.check()
     return written
 
 
-def keys(job: Job, part: Checked) -> np.ndarray:
-    """A hash for each row's key, uint64; see RowRules."""
-    return hashing.rows({name: part.columns[name] for name in job.rows.key})
+def _state(unit: Unit) -> files.Stat | None:
+    """What tells a file from what it may become; None where there is none: reading it will say why."""
+    try:
+        return files.stat(unit.path)
+    except MillraceError:
+        return None
 
 
-def without_duplicates(
-    job: Job, unit: Unit, part: Checked, duplicates: np.ndarray, account: Account
-) -> tuple[Checked, list[dict[str, Any]]]:
-    """Takes the rows out whose key an earlier row has."""
-    ordinals = np.arange(part.first, part.first + len(part.hashes))
-    repeated = np.isin(ordinals, duplicates)
-    if not repeated.any():
-        return part, []
-    column = job.rows.key[0]
-    message = f"expected a key ({', '.join(job.rows.key)}) that no earlier row has"
-    bad = []
-    for index in np.flatnonzero(repeated):
-        raw = {name: values[int(index)].as_py() for name, values in part.columns.items()}
-        key = ", ".join(str(quarantine.cut(raw[name])) for name in job.rows.key)
-        bad.append(
-            {
-                "file": unit.path,
-                "line": int(part.lines[index]),
-                "column": column,
-                "value": key,
-                "rule": "unique",
-                "message": message,
-                "others": 0,
-                "row": quarantine.as_json(raw),
-            }
-        )
-    account.note("unique", column, message, len(bad), [_example(row, row["value"]) for row in bad[:3]])
-    account.quarantined += len(bad)
-    mask = pa.array(~repeated)
-    columns = {name: values.filter(mask) for name, values in part.columns.items()}
-    return dataclasses.replace(part, columns=columns, hashes=part.hashes[~repeated], lines=part.lines[~repeated]), bad
+def _ingest(
+    job: Job,
+    unit: Unit,
+    duplicates: np.ndarray | None,
+    splits: Mapping[str, Shards],
+    writer: quarantine.Writer,
+    written: Written,
+) -> None:
+    """Reads one file and writes its rows.
+
+    Raises:
+      MillraceError: it can't be used.
+    """
+    from tfx_bsl.coders import example_coder
+
+    encoder = example_coder.RecordBatchToExamplesEncoder()
+    account = Account()
+    for part in ahead(checked(job, unit)):
+        account.add(part.account)
+        bad = part.bad
+        if duplicates is not None and len(duplicates):
+            part, again = without_duplicates(job, unit, part, duplicates, account)
+            bad = sorted([*bad, *again], key=lambda row: row["line"])
+        writer.write(bad)
+        _write(job, unit, part, splits, encoder, written)
+    account.files.append(
+        {"file": unit.path, "span": unit.span, "rows": account.rows, "quarantined": account.quarantined}
+    )
+    written.account.add(account)
 
 
 def _write(job: Job, unit: Unit, part: Checked, splits: Mapping[str, Shards], encoder: Any, written: Written) -> None:
@@ -376,48 +163,3 @@ def _as_lists(values: pa.Array) -> pa.Array:
     present = np.asarray(values.is_valid())
     offsets = np.concatenate([[0], np.cumsum(present)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), values.drop_null(), mask=pa.array(~present))
-
-
-class _End:
-    """Marks the end of a queue, with the error that ended it."""
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-
-
-def _ahead(parts: Iterator[Checked]) -> Iterator[Checked]:
-    """The same parts, made by a thread that is at most two ahead."""
-    ready: queue.Queue[Checked | _End] = queue.Queue(_AHEAD)
-    stopped = threading.Event()
-
-    def produce() -> None:
-        end = _End()
-        try:
-            for part in parts:
-                if stopped.is_set():
-                    return
-                ready.put(part)
-        except BaseException as error:
-            end = _End(error)
-        ready.put(end)
-
-    thread = threading.Thread(target=produce, name="millrace-read", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(part := ready.get(), _End):
-            yield part
-        if part.error is not None:
-            raise part.error
-    finally:
-        stopped.set()
-        while thread.is_alive():
-            _drain(ready)
-            thread.join(0.01)
-
-
-def _drain(ready: "queue.Queue[Checked | _End]") -> None:
-    try:
-        while True:
-            ready.get_nowait()
-    except queue.Empty:
-        return

@@ -109,6 +109,10 @@ BINARY = (
         ((2, "parse"),),
         "checksum",
     ),
+    stop(
+        "a CSV file for a TFRecord", files({"data.tfrecord": changed(good(1))}, TfRecord, "data.tfrecord"), "TFRecord"
+    ),
+    stop("an archive", csv(b"PK\x03\x04" + bytes(60), "data.csv"), "a zip archive"),
     stop("an empty TFRecord", files({"data.tfrecord": b""}, TfRecord, "data.tfrecord"), "empty"),
     stop("an empty Avro file", files({"data.avro": b""}, Avro, "data.avro"), "the file is empty"),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.sources import Csv, Source
 from pipeline.splits import SpanSplit
-from tests.bad_inputs.build import Build, changed, csv, cut, files, good, line
+from tests.bad_inputs.build import Build, changed, columns, csv, cut, files, good, line, parquet_bytes
 from tests.bad_inputs.case import clean, error, stop
 
 
@@ -65,6 +65,17 @@ FILES = (
         "a truncated file among good ones",
         files({"1.csv.gz": gzip.compress(changed(good(1))), "2.csv.gz": cut(gzip.compress(changed(good(2))))}, Csv),
         "2.csv.gz",
+    ),
+    clean(
+        "columns in another order in each file",
+        files({"1.csv": changed(good(1)), "2.csv": b"tips,day,id,company,fare\n1.0,2024-01-01,2,Blue,2.5\n"}, Csv),
+        1,
+        2,
+    ),
+    stop(
+        "another format among the files",
+        files({"1.csv": changed(good(1)), "2.parquet": parquet_bytes(columns(2))}, Csv),
+        "2.parquet: expected CSV text. Received: a Parquet file",
     ),
     error("a folder in the folder", _folder_in_folder, "inner: expected files only"),
     error("a dangling link in the folder", _dangling, "2.csv: expected files only"),

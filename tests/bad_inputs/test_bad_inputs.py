@@ -18,7 +18,7 @@ import pytest
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError
-from pipeline.ingest import files, selection, work
+from pipeline.ingest import checking, files, selection, work
 from pipeline.ingest.columns import Column
 from pipeline.ingest.partition import Partition
 from pipeline.splits import SpanSplit
@@ -29,7 +29,7 @@ NEEDED = {"id": "a feature", "fare": "a feature", "company": "a feature", "tips"
 ERRORS = {"stop": DataBlocked, "error": UsageError}
 
 
-def job(case: Case, source: Any) -> work.Job:
+def job(case: Case, source: Any) -> checking.Job:
     """The job of a task with this schema."""
     rules = (
         Column("id", "INT", required=True),
@@ -40,21 +40,21 @@ def job(case: Case, source: Any) -> work.Job:
         Column("tips", "FLOAT"),
     )
     needed = {**NEEDED, **case.rules.columns}
-    return work.Job(source, {rule.name: rule for rule in rules}, needed, case.rules, Partition(case.split))
+    return checking.Job(source, {rule.name: rule for rule in rules}, needed, case.rules, Partition(case.split))
 
 
-def units(case: Case, source: Any) -> list[work.Unit]:
+def units(case: Case, source: Any) -> list[checking.Unit]:
     """The files that a run would read."""
     found = selection.selected(source, case.split, window=case.window)
     paths = [(span, path) for span, group in found.items() for path in group]
-    return [work.Unit(path, index, span) for index, (span, path) in enumerate(paths)]
+    return [checking.Unit(path, index, span) for index, (span, path) in enumerate(paths)]
 
 
-def repeated(made: work.Job, unit: work.Unit, seen: set[int]) -> np.ndarray:
+def repeated(made: checking.Job, unit: checking.Unit, seen: set[int]) -> np.ndarray:
     """Ordinals of the good rows of a file whose key was seen before."""
     found = []
-    for part in work.checked(made, unit):
-        for ordinal, key in enumerate(work.keys(made, part) if len(part.hashes) else (), part.first):
+    for part in checking.checked(made, unit):
+        for ordinal, key in enumerate(checking.keys(made, part) if len(part.hashes) else (), part.first):
             if int(key) in seen:
                 found.append(ordinal)
             seen.add(int(key))
@@ -85,11 +85,12 @@ def ingest(case: Case, source: Any, folder: Path, data: Path) -> list[work.Writt
     seen: set[int] = set()
     for unit in units(case, source):
         try:
-            twice = repeated(made, unit, seen) if case.rules.key else None
-            hooked = _hooked(case.during, data) if case.during else files.create
-            written.append(work.ingest(made, unit, f"{folder}/{unit.index}", hooked, twice))
-        except MillraceError as error:
-            problems.append(error)
+            twice = {unit.index: repeated(made, unit, seen)} if case.rules.key else None
+        except MillraceError:
+            twice = None
+        hooked = _hooked(case.during, data) if case.during else files.create
+        written.append(work.ingest(made, [unit], f"{folder}/{unit.index}", hooked, twice))
+        problems += written[-1].failed
     if problems:
         raise problems[0]
     return written
@@ -113,7 +114,7 @@ def check_rows(case: Case, written: list[work.Written]) -> None:
     assert sorted(ids(shards)) == sorted(case.ids)
     bad = [row for one in written for row in pq.read_table(one.quarantine).to_pylist()]
     assert [(row["line"], row["rule"]) for row in bad] == list(case.bad)
-    known = {one.unit.path for one in written}
+    known = {unit.path for one in written for unit in one.units}
     for row in bad:
         assert row["file"] in known
         assert case.message in row["message"]

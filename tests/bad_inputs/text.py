@@ -51,6 +51,7 @@ TEXT = (
         "expected 5 values. Received: 1",
     ),
     clean("byte order mark", csv(b"\xef\xbb\xbf" + changed(good(1, 2, 3)))),
+    stop("nothing but a byte order mark", csv(b"\xef\xbb\xbf"), "the file is empty"),
     clean("CRLF", csv(changed(good(1, 2, 3)).replace(b"\n", b"\r\n"))),
     clean("lone CR", csv(changed(good(1, 2, 3)).replace(b"\n", b"\r"))),
     clean("no newline at the end", csv(changed(good(1, 2, 3)).rstrip())),
@@ -292,6 +293,17 @@ JSON = (
         "an integer",
     ),
     stop("JSON Lines without a label", jsonl('{"id": 1, "fare": 1.5, "company": "Blue"}'), "column 'tips', the label"),
+    clean(
+        "JSON Lines with blank lines and a byte order mark", jsonl(b"\xef\xbb\xbf", json_row(1), "", json_row(2)), 1, 2
+    ),
+    clean(
+        "JSON Lines with null and a key missing",
+        jsonl('{"id": 1, "fare": null, "tips": 1}', '{"id": 2, "company": "x"}'),
+        1,
+        2,
+        gone=("day",),
+    ),
+    stop("UTF-16 JSON Lines", jsonl(json_row(1).encode("utf-16")), "the file is UTF-16"),
     stop("an empty JSON Lines file", files({"data.jsonl": b""}, JsonLines, "data.jsonl"), "the file is empty"),
     stop("a JSON array", jsonl("[", json_row(1) + ",", json_row(2), "]"), "a JSON array"),
     stop("CSV for JSON Lines", files({"data.jsonl": changed(good(1))}, JsonLines, "data.jsonl"), "is a JSON object"),

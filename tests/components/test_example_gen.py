@@ -26,7 +26,7 @@ from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
 from pipeline import sources
 from pipeline.errors import DataBlocked, MillraceError, UsageError
-from pipeline.ingest import hashing, selection, work
+from pipeline.ingest import checking, hashing, selection, work
 from pipeline.rows import RowRules
 from pipeline.splits import FolderSplit, HashSplit, SpanSplit, TimeSplit
 from pipeline.task import Task
@@ -204,11 +204,11 @@ def test_one_broken_file_is_told_as_it_is(run: Run, tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_a_usage_error(tmp_path: Path) -> None:
     """A manifest of each kind, as the workers write them."""
     for index, usage in enumerate((True, False)):
-        (tmp_path / f"manifest-{index:05d}.json").write_text(json.dumps({"index": index, "error": "E", "usage": usage}))
+        (tmp_path / f"manifest-{index:05d}.json").write_text(json.dumps({"index": index, "failed": [["E", usage]]}))
     with pytest.raises(UsageError, match=r"^E$"):
-        join.manifests(str(tmp_path), 1)
+        join.manifests(str(tmp_path), 1, 1)
     with pytest.raises(DataBlocked, match=r"2 of 2 files"):
-        join.manifests(str(tmp_path), 2)
+        join.manifests(str(tmp_path), 2, 2)
 
 
 def test_a_split_without_rows_has_a_shard_without_records(run: Run) -> None:
@@ -305,7 +305,7 @@ def test_an_account_that_does_not_add_up_is_told(run: Run, monkeypatch: pytest.M
     """A row that is lost between reading and writing."""
     real = work._write
 
-    def lossy(job: Any, unit: Any, part: work.Checked, *args: Any) -> None:
+    def lossy(job: Any, unit: Any, part: checking.Checked, *args: Any) -> None:
         kept = {name: column.slice(1) for name, column in part.columns.items()}
         part = dataclasses.replace(part, columns=kept, hashes=hashing.rows(kept)) if part.columns else part
         real(job, unit, part, *args)
@@ -313,3 +313,13 @@ def test_an_account_that_does_not_add_up_is_told(run: Run, monkeypatch: pytest.M
     monkeypatch.setattr(work, "_write", lossy)
     with pytest.raises(MillraceError, match="does not add up: 2 came in"):
         run({"1.csv": [row(1), row(2)]})
+
+
+def test_small_files_share_shards_and_large_ones_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_GROUP", 10)
+    units = []
+    for index, size in enumerate((4, 4, 4, 11, 1, 9)):
+        (tmp_path / f"{index}.csv").write_bytes(b"x" * size)
+        units.append(checking.Unit(str(tmp_path / f"{index}.csv"), index))
+    groups = [[unit.index for unit in group] for group in module._groups(units)]
+    assert groups == [[0, 1], [2], [3], [4, 5]]

@@ -20,7 +20,7 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from pipeline.errors import DataBlocked
 from pipeline.expressions import Column as Value
-from pipeline.ingest import csv_header, csv_reader, files, hashing, work
+from pipeline.ingest import checking, csv_header, csv_reader, files, hashing, work
 from pipeline.ingest.columns import Column
 from pipeline.ingest.partition import Partition
 from pipeline.rows import RowRules, Rule
@@ -31,8 +31,8 @@ COLUMNS = (Column("id", "INT", required=True), Column("x", "FLOAT", low=-1e6), C
 NEEDED = {"id": "a feature", "x": "the label"}
 
 
-def job(source: Any = None, rows: RowRules | None = None, split: Any = None, columns: Any = COLUMNS) -> work.Job:
-    return work.Job(
+def job(source: Any = None, rows: RowRules | None = None, split: Any = None, columns: Any = COLUMNS) -> checking.Job:
+    return checking.Job(
         source or Csv("unused.csv"),
         {column.name: column for column in columns},
         NEEDED,
@@ -59,10 +59,14 @@ def rows_of(paths: list[str]) -> list[dict[str, Any]]:
     return [{name: v[0] if v else None for name, v in row.items()} for row in table]
 
 
-def run(folder: Path, made: work.Job, *paths: Path, duplicates: Any = None) -> list[work.Written]:
+def run(folder: Path, made: checking.Job, *paths: Path, duplicates: Any = None) -> list[work.Written]:
     folder.mkdir(exist_ok=True, parents=True)
-    units = (work.Unit(str(path), index) for index, path in enumerate(paths))
-    return [work.ingest(made, unit, f"{folder}/{unit.index}", duplicates=duplicates) for unit in units]
+    units = (checking.Unit(str(path), index) for index, path in enumerate(paths))
+    written = [work.ingest(made, [u], f"{folder}/{u.index}", repeated={u.index: duplicates}) for u in units]
+    for one in written:
+        if one.failed:
+            raise one.failed[0]
+    return written
 
 
 def outcome(written: list[work.Written]) -> tuple[list[Any], list[Any]]:
@@ -212,8 +216,8 @@ def test_duplicates_are_taken_out_by_their_ordinals(tmp_path: Path) -> None:
     rules = RowRules(key=("t", "id"))
     path = put(tmp_path, "id,x,t\n1,1,a\nbad,1,b\n1,2,a\n2,3,a\n1,4,a\n3,4,\n")
     made = job(rows=rules)
-    unit = work.Unit(str(path), 0)
-    hashes = np.concatenate([work.keys(made, part) for part in work.checked(made, unit) if len(part.hashes)])
+    unit = checking.Unit(str(path), 0)
+    hashes = np.concatenate([checking.keys(made, part) for part in checking.checked(made, unit) if len(part.hashes)])
     assert len(np.unique(hashes)) == 2
     (written,) = run(tmp_path, made, path, duplicates=np.array([1, 3]))
     bad = pq.read_table(written.quarantine).to_pylist()
@@ -258,7 +262,7 @@ def test_no_thread_is_left_when_a_file_breaks(tmp_path: Path) -> None:
         patch.setattr(csv_reader, "_BLOCK", 64)
         patch.setattr(csv_header, "START", 64)
         with pytest.raises(OSError, match="no space left"):
-            work.ingest(job(), work.Unit(str(path), 0), f"{tmp_path}/x", broken)
+            work.ingest(job(), [checking.Unit(str(path), 0)], f"{tmp_path}/x", broken)
         with path.open("ab") as stream:
             stream.write(b"1")
         with pytest.raises(DataBlocked, match="column 'id'"):
