@@ -61,6 +61,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         examples=examples.outputs["examples"],
         schema=known,
         stats_options=tfdv.StatsOptions(num_quantiles_histogram_buckets=_QUANTILE_BUCKETS),
+        code=fingerprint.of("components.statistics_gen.executor"),
     )
     schema_gen = reviewed or SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema_gen.outputs["schema"])

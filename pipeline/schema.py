@@ -10,6 +10,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from pipeline.errors import TaskError, UsageError, nearest, raise_all
+from pipeline.rows import Matches
 from pipeline.task import Task
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
@@ -133,5 +134,12 @@ def check(task: Task, schema: schema_pb2.Schema) -> None:
     for column in sorted(task.label.columns):
         if types.get(column) == "BYTES":
             problems.append(f"label column {column!r}: expected FLOAT or INT. Received: type=BYTES")
+    for rule in task.rows.rules:
+        wanted = ("BYTES",) if isinstance(rule, Matches) else ("FLOAT", "INT")
+        problems += [
+            f"rule {rule.name!r}: expected {column!r} to be {' or '.join(wanted)}. Received: type={types[column]}"
+            for column in sorted(rule.columns)
+            if column in types and types[column] not in wanted
+        ]
     problems += task.checks.unknown_columns({*types, *task.columns})
     raise_all(TaskError, f"task {task.name!r} does not fit its schema:", problems)

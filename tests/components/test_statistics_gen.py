@@ -300,6 +300,7 @@ def test_component_is_tfxs_with_our_executor() -> None:
 
     examples = standard_artifacts.Examples()
     node = StatisticsGen(
+        code="abc",
         examples=channel_utils.as_channel([examples]),
         schema=channel_utils.as_channel([standard_artifacts.Schema()]),
     )

@@ -1,5 +1,6 @@
 """Curated schemas: what does not fit is said with column and type, what does not parse with file and line."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline.features import Bucketized, Categorical, Hashed, Numeric, Vocabula
 from pipeline.gates import Evaluation, Gate
 from pipeline.labels import Binary, Label
 from pipeline.models.linear import Linear
+from pipeline.rows import Matches, RowRules, Rule
 from pipeline.sources import Csv
 from pipeline.task import Task
 
@@ -50,6 +52,14 @@ def misfit(checked: Task, types: dict[str, str] = TYPES) -> list[str]:
 
 def test_a_task_that_fits() -> None:
     schema.check(task(*FITTING, slices=("hour",)), proto(TYPES))
+
+
+def test_rules_of_a_kind_that_the_column_can_not_meet() -> None:
+    rules = (Rule("more than none", Column("company") > 0), Matches("hour", "[0-9]+"), Matches("company", ".+"))
+    assert misfit(replace(task(*FITTING), rows=RowRules(rules=rules))) == [
+        "  - rule 'more than none': expected 'company' to be FLOAT or INT. Received: type=BYTES",
+        "  - rule 'hour matches [0-9]+': expected 'hour' to be BYTES. Received: type=INT",
+    ]
 
 
 def test_a_column_that_the_schema_lacks() -> None:
