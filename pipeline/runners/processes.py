@@ -35,7 +35,13 @@ _PRELOAD = (
     "keras",
     "grimp",
 )
-_NO_SPACE = ("No space left on device", "database or disk is full", "File too large")
+_NO_SPACE = (
+    "No space left on device",
+    "database or disk is full",
+    "File too large",
+    # What ML Metadata says where SQLite, for want of space, has rolled the transaction back by itself.
+    "cannot commit - no transaction is active",
+)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
 from pipeline import sources
 from pipeline.errors import DataBlocked, MillraceError, UsageError
-from pipeline.ingest import checking, hashing, selection, work
+from pipeline.ingest import checking, files, hashing, selection, work
 from pipeline.rows import RowRules
 from pipeline.splits import FolderSplit, HashSplit, SpanSplit, TimeSplit
 from pipeline.task import Task
@@ -85,13 +85,16 @@ def run(tmp_path: Path, tiny: Task, monkeypatch: pytest.MonkeyPatch) -> Run:
         span: int | None = None,
         window: int = 1,
         curated: bool = True,
+        where: str | None = None,
         **settings: Any,
     ) -> Result:
-        data = tmp_path / "data"
+        data = where or str(tmp_path / "data")
         for name, lines in contents.items():
-            (data / name).parent.mkdir(parents=True, exist_ok=True)
-            (data / name).write_bytes(lines if isinstance(lines, bytes) else "\n".join([HEADER, *lines]).encode())
-        source = sources.Csv(f"{data}/{pattern}" if pattern else str(data))
+            if not where:
+                Path(data, name).parent.mkdir(parents=True, exist_ok=True)
+            with files.create(f"{data}/{name}") as stream:
+                stream.write(lines if isinstance(lines, bytes) else "\n".join([HEADER, *lines]).encode())
+        source = sources.Csv(f"{data}/{pattern}" if pattern else data)
         task = dataclasses.replace(tiny, source=source, **settings)
         monkeypatch.setattr(module.tasks, "load", lambda name, overrides: task)
         base, patterns = selection.patterns(source, task.split)
@@ -209,6 +212,19 @@ def test_a_file_that_is_gone_is_a_usage_error(tmp_path: Path) -> None:
         join.manifests(str(tmp_path), 1, 1)
     with pytest.raises(DataBlocked, match=r"2 of 2 files"):
         join.manifests(str(tmp_path), 2, 2)
+
+
+def test_rows_from_a_bucket(run: Run, bucket: str) -> None:
+    """A window of spans, by TFX's driver and our executor, over real HTTP; a file that is changed is another input."""
+    days = {f"{day}/trips.csv": [row(10 * day + trip) for trip in range(4)] for day in (1, 2, 3)}
+    where = f"{bucket}/days"
+    result = run(days, pattern="{SPAN}/*.csv", window=2, where=where)
+    assert sorted(result.trips("train") + result.trips("eval")) == [20, 21, 22, 23, 30, 31, 32, 33]
+    assert [entry["file"] for entry in result.account["files"]] == [f"{where}/2/trips.csv", f"{where}/3/trips.csv"]
+    assert result.resolved["span"] == 3
+    again = run({"2/trips.csv": [row(99)]}, pattern="{SPAN}/*.csv", window=2, where=where)
+    assert again.resolved["input_fingerprint"] != result.resolved["input_fingerprint"]
+    assert 99 in again.trips("train") + again.trips("eval")
 
 
 def test_a_split_without_rows_has_a_shard_without_records(run: Run) -> None:
