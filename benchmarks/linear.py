@@ -94,11 +94,18 @@ def _inputs(task: Task, rows: pd.DataFrame, numbers: list[str], terms: list[str]
     """The task's columns: numbers as float64, clipped as the task clips them; the others as text."""
     inputs = rows.reindex(columns=[*numbers, *terms]).copy()
     inputs[numbers] = inputs[numbers].astype("float64")
-    inputs[terms] = inputs[terms].astype("object").where(inputs[terms].notna(), "").astype(str)
+    inputs[terms] = inputs[terms].map(_term)
     for feature in task.features:
         if isinstance(feature, Numeric) and feature.clip is not None:
             inputs[feature.name] = inputs[feature.name].clip(*feature.clip)
     return inputs
+
+
+def _term(value: object) -> str:
+    """A value as text. Pandas makes floats of integers where one is missing: 8.0 of one split is 8 of another."""
+    if value is None or value != value:
+        return ""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _target(label: Regression, rows: pd.DataFrame) -> np.ndarray:

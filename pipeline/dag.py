@@ -28,7 +28,7 @@ from pipeline import fingerprint, schema, sources
 from pipeline.checks import waivers_today
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
-from pipeline.ingest import files, selection
+from pipeline.ingest import files, read, selection
 from pipeline.overrides import section_of
 from pipeline.splits import HashSplit
 from pipeline.task import Task
@@ -178,7 +178,9 @@ def _example_gen(task: Task, config: RunConfig, known: BaseChannel | None) -> ba
             "overrides": [o for o in config.overrides if section_of(o) in _INGEST_SECTIONS],
             "source": sources.settings(source),
             "needed": dict(task.columns),
-            "code": fingerprint.of("components.example_gen.executor", settings=(task.split, task.rows)),
+            "code": fingerprint.of(
+                "components.example_gen.executor", read.module_of(source), settings=(task.split, task.rows)
+            ),
         },
     ).with_id("ExampleGen")
 

@@ -13,7 +13,10 @@ from pathlib import Path
 import grimp
 
 _PACKAGES = ("pipeline", "components")
-_LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis")
+_LIBRARIES = (
+    *("tfx", "tfx-bsl", "tensorflow", "keras", "pyarrow"),
+    *("tensorflow-data-validation", "tensorflow-transform", "tensorflow-model-analysis"),
+)
 
 
 @cache

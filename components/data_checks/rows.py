@@ -72,7 +72,7 @@ def _broken(check: str, rule: Mapping[str, Any], whole: str, total: int, facts: 
     found = finding(
         check,
         expected,
-        f"{', '.join(places)}{more}. {whole}",
+        f"{', '.join(places)}{more}; {whole}",
         feature=rule.get("column"),
         rows=int(rule["rows"]),
         total=total,

@@ -5,7 +5,6 @@ TensorFlow Serving's PredictionLog. A value that the raw-feature signature sends
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,16 +12,16 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from components.data_checks.facts import Reference
-from pipeline.errors import MillraceError
+from pipeline.errors import DataBlocked, MillraceError
 from pipeline.features import INT_MISSING
-from pipeline.ingest import files, read, typed
+from pipeline.ingest import files, prediction_log_reader, read, tfrecord_frames, tfrecord_reader, typed
+from pipeline.ingest.batch import RawBatch
 from pipeline.sources import JsonLines, TfRecord
 
 SPLIT = "requests"
 QUANTILES = 50
 """Buckets of the quantile histogram of a number; distances need as many, see components/data_checks/distance.py."""
 _MOST = 200_000
-_BATCH = 8192
 
 
 def reference(path: str, schema: schema_pb2.Schema) -> Reference:
@@ -62,14 +61,29 @@ def requests(path: str, schema: schema_pb2.Schema) -> pa.Table:
 
 
 def _tables(file: str, kinds: Mapping[str, str]) -> Iterator[pa.Table]:
+    try:
+        for batch in _batches(file, kinds):
+            if batch.columns.num_rows:
+                names = [name for name in batch.columns.schema.names if name in kinds]
+                yield _typed({name: batch.columns.column(name) for name in names}, kinds, batch.columns.num_rows)
+    except DataBlocked as error:
+        raise MillraceError(f"serving log: {error}") from error
+
+
+def _batches(file: str, kinds: Mapping[str, str]) -> Iterator[RawBatch]:
+    """The rows of a log; whether a TFRecord is of tf.Examples or of PredictionLogs, its first record says."""
     source = JsonLines("requests.jsonl").at(file)
-    if isinstance(source, TfRecord):
-        yield from _records(file, kinds)
-        return
-    for batch in read.batches(file, source, kinds):
-        if batch.columns.num_rows:
-            names = [name for name in batch.columns.schema.names if name in kinds]
-            yield _typed({name: batch.columns.column(name) for name in names}, kinds, batch.columns.num_rows)
+    if isinstance(source, TfRecord) and not _holds_examples(file):
+        with files.open_binary(file, decompress=False) as stream:
+            yield from prediction_log_reader.read_prediction_log(stream, file)
+    else:
+        yield from read.batches(file, source, kinds)
+
+
+def _holds_examples(file: str) -> bool:
+    with files.open_binary(file, decompress=False) as stream:
+        first = next(tfrecord_frames.frames(stream, file), None)
+    return first is not None and bool(first.records) and tfrecord_reader.is_example(first.records[0])
 
 
 def _typed(columns: Mapping[str, pa.Array], kinds: Mapping[str, str], rows: int) -> pa.Table:
@@ -99,70 +113,3 @@ def _lists(column: pa.Array) -> pa.Array:
     valid = np.asarray(column.is_valid())
     offsets = np.concatenate([[0], np.cumsum(valid)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), column.drop_null(), mask=pa.array(~valid))
-
-
-def _records(file: str, kinds: Mapping[str, str]) -> Iterator[pa.Table]:
-    """TFRecord of tf.Examples or of PredictionLogs; which, the first record says."""
-    import tensorflow as tf
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    try:
-        first = True
-        logs = False
-        compression = "GZIP" if file.endswith(".gz") else ""
-        for batch in tf.data.TFRecordDataset(file, compression).batch(_BATCH).as_numpy_iterator():
-            records = batch.tolist()
-            if first:
-                logs = prediction_log_pb2.PredictionLog.FromString(records[0]).WhichOneof("log_type") is not None
-                first = False
-            if logs:
-                parsed = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
-                yield from _of_logs(parsed, kinds)
-            else:
-                yield _decoded(records, kinds)
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise MillraceError(
-            f"serving log: {file}: expected tf.Examples or PredictionLogs of the schema's types. "
-            f"Received: {str(error).splitlines()[0][:200]}"
-        ) from error
-
-
-def _of_logs(logs: list[Any], kinds: Mapping[str, str]) -> Iterator[pa.Table]:
-    """Requests by `columns` as they are, those by serialised tf.Examples decoded."""
-    import tensorflow as tf
-
-    examples: list[bytes] = []
-    for log in logs:
-        kind = str(log.WhichOneof("log_type"))
-        request: Any = getattr(getattr(log, kind, None), "request", None)
-        if kind == "predict_log":
-            inputs = {name: tf.make_ndarray(tensor).reshape(-1) for name, tensor in request.inputs.items()}
-            columns = {name: values for name, values in inputs.items() if name in kinds}
-            if columns:
-                arrays = {name: pa.array(values.tolist()) for name, values in columns.items()}
-                yield _typed(arrays, kinds, len(next(iter(arrays.values()))))
-            else:
-                examples += [value for values in inputs.values() if values.dtype == object for value in values]
-        elif request is not None and hasattr(request, "input"):
-            listed = request.input.example_list.examples or request.input.example_list_with_context.examples
-            examples += [example.SerializeToString() for example in listed]
-    if examples:
-        yield _decoded(examples, kinds)
-
-
-def _decoded(records: list[bytes], kinds: Mapping[str, str]) -> pa.Table:
-    from tfx_bsl.coders import example_coder
-
-    plain = schema_pb2.Schema(
-        feature=[schema_pb2.Feature(name=name, type=schema_pb2.FeatureType.Value(kind)) for name, kind in kinds.items()]
-    )
-    decoder = example_coder.ExamplesToRecordBatchDecoder(plain.SerializeToString())
-    batch = decoder.DecodeBatch(records)
-    lists = {name: _as_list(batch.column(index)) for index, name in enumerate(batch.schema.names)}
-    return pa.table(lists)
-
-
-def _as_list(column: pa.Array) -> pa.Array:
-    """Lists with 32-bit offsets, as the other readers make them."""
-    values = column.type.value_type
-    return column.cast(pa.list_(pa.binary() if pa.types.is_large_binary(values) else values))

@@ -36,12 +36,16 @@ def batches(path: str, source: Source, columns: Mapping[str, str]) -> Iterator[R
       UsageError: there is no such file, or it can't be read.
       DataBlocked: it is not what the source says.
     """
-    name = _READERS.get(type(source))
-    if name is None:
-        raise TaskError(f"source: {type(source).__name__} has no files")
-    reader = importlib.import_module(f"pipeline.ingest.{name}").read
+    reader = importlib.import_module(module_of(source)).read
     with files.open_binary(path, decompress=isinstance(source, _TEXT)) as stream:
         yield from reader(stream, path, source, columns)
+
+
+def module_of(source: Source) -> str:
+    """Dotted name of the module that reads a format; it has a function `read`."""
+    if type(source) not in _READERS:
+        raise TaskError(f"source: {type(source).__name__} has no files")
+    return f"pipeline.ingest.{_READERS[type(source)]}"
 
 
 def names(path: str, source: Source) -> tuple[list[str], bool]:

@@ -59,6 +59,13 @@ def test_columns_that_depend_on_one_another_do_no_harm() -> None:
     assert linear_errors(doubled, train, evaluation)["rmse"] < 1.0
 
 
+def test_codes_are_the_same_where_another_split_misses_one() -> None:
+    train, evaluation = trips(600, 0), trips(200, 1)
+    train["hour"] = train["hour"].astype(float)
+    train.loc[0, "hour"] = np.nan
+    assert linear_errors(fares(Regression("fare")), train, evaluation)["mae"] < 0.1
+
+
 def test_the_labels_clip_is_used_on_both_splits() -> None:
     train, evaluation = trips(600, 0), trips(200, 1)
     train["fare"], evaluation["fare"] = 7.0, 12.0

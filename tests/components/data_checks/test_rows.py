@@ -67,7 +67,7 @@ def test_quarantined_rows_within_what_the_task_bears(both: Making) -> None:
     (found,) = rows.quarantine(both(account=few)).findings
     assert found.check == "quarantined_rows"
     assert found.message == (
-        "company (12 of 2,000 rows): expected one of a, b. Received: 'Bitcoin' (day.csv:17), …. 0.60% of all rows are in "
+        "company (12 of 2,000 rows): expected one of a, b. Received: 'Bitcoin' (day.csv:17), …; 0.60% of all rows are in "
         "quarantine, 1.00% may be"
     )
 

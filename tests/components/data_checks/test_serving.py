@@ -97,9 +97,7 @@ def test_prediction_logs_by_examples_and_by_columns(
 
 def test_a_damaged_log_is_named(tmp_path: Path, schema: schema_pb2.Schema) -> None:
     (tmp_path / "requests.tfrecord").write_bytes(b"no TFRecord at all, but long enough to be read")
-    with pytest.raises(
-        MillraceError, match=r"serving log: .*requests\.tfrecord: expected tf\.Examples or PredictionLogs"
-    ):
+    with pytest.raises(MillraceError, match=r"serving log: .*requests\.tfrecord: not a TFRecord file"):
         serving.reference(str(tmp_path / "requests.tfrecord"), schema)
 
 
