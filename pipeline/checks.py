@@ -180,6 +180,10 @@ class Checks:
     waivers: tuple[Waiver, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("severities", "waivers"):
+            given = getattr(self, name)
+            if not isinstance(given, tuple):
+                raise TaskError(f"checks: {name}: expected a tuple, such as {name}=(…,). Received: {given!r}")
         for name in ("label_shift", "missing_values", "duplicate_rows", "volume"):
             limit = getattr(self, name)
             _require(0 < limit <= 1, f"checks: {name}: expected above 0 and at most 1", limit)

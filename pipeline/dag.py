@@ -95,6 +95,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         examples=examples.outputs["examples"],
         task=task.name,
         waivers_today=waivers_today(task.checks),
+        root=config.root,
         code=fingerprint.of("components.data_gate.executor"),
     )
     transform = Transform(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.errors import TaskError
+
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -39,6 +41,16 @@ class Expression:
           An array of shape [rows].
         """
         raise NotImplementedError
+
+    def __bool__(self) -> bool:
+        """Refused: `0 <= Column("a") <= 9` asks for it, and would silently lose one half."""
+        raise TaskError(f"expression {self}: expected one comparison, without and, or, or a chain such as 0 <= a <= 9")
+
+    def __and__(self, other: object) -> "Expression":
+        """Refused: two conditions are two rules."""
+        raise TaskError(f"expression {self} & {other}: expected one comparison. Next: write two rules")
+
+    __or__ = __and__
 
     def __add__(self, other: "Expression | float") -> "Expression":
         return Operation("+", self, _expression(other))

@@ -72,7 +72,7 @@ class Binary(Label):
 
     @property
     def columns(self) -> frozenset[str]:
-        return frozenset({self.name}) | (self.condition.columns if self.condition else frozenset())
+        return frozenset({self.name}) | (frozenset() if self.condition is None else self.condition.columns)
 
     def target(self, values: Mapping[str, "tf.Tensor"]) -> "tf.Tensor":
         import tensorflow as tf

@@ -81,6 +81,9 @@ class RowRules:
     max_bad_fraction: float = 0.01
 
     def __post_init__(self) -> None:
+        for name, value in (("key", self.key), ("rules", self.rules)):
+            if not isinstance(value, tuple):
+                raise TaskError(f"rows: {name}: expected a tuple, such as {name}=(…,). Received: {value!r}")
         if not 0.0 <= self.max_bad_fraction < 1.0:
             raise TaskError(f"rows: max_bad_fraction: expected a number in [0, 1). Received: {self.max_bad_fraction:g}")
 

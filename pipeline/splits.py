@@ -27,6 +27,8 @@ class HashSplit:
     by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.by, tuple):
+            raise TaskError(f"split: by: expected a tuple, such as by=({self.by!r},). Received: {self.by!r}")
         if self.train <= 0 or self.eval <= 0 or self.test < 0:
             raise TaskError(
                 "split: expected whole parts, at least 1 of train and eval. "

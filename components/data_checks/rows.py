@@ -1,5 +1,6 @@
 """Rows as rows: none lost, few in quarantine, no span left out, none delivered twice, about as many as before."""
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -67,7 +68,8 @@ def _broken(check: str, rule: Mapping[str, Any], whole: str, total: int, facts: 
         else "mend the rows, or raise `rows.max_bad_fraction` in the task: the run then goes on without them"
     )
     expected = str(rule["message"]).removeprefix("expected ").partition(". Received")[0]
-    places = tuple(_place(example) for example in rule.get("examples", ()))
+    several = len(facts.account.get("files", ())) > 1
+    places = tuple(_place(example, several) for example in rule.get("examples", ()))
     more = ", …" if int(rule["rows"]) > len(places) else ""
     found = finding(
         check,
@@ -81,8 +83,9 @@ def _broken(check: str, rule: Mapping[str, Any], whole: str, total: int, facts: 
     return replace(found, examples=places)
 
 
-def _place(example: Mapping[str, Any]) -> str:
-    file = str(example.get("file", "")).rsplit("/", 1)[-1]
+def _place(example: Mapping[str, Any], several: bool) -> str:
+    """Value, file and line; of several files the folder, too, as in a window all may have one name."""
+    file = "/".join(str(example.get("file", "")).split("/")[-2 if several else -1 :])
     value = example.get("value")
     shown = "nothing" if value is None else repr(cut(str(value), _LONGEST_VALUE))
     return f"{shown} ({file}:{example.get('line')})"
@@ -100,10 +103,23 @@ def span_gap(facts: Facts) -> Report:
 
 
 def volume(facts: Facts) -> Report:
-    """Far fewer or far more rows than in the previous data: a truncated file, or a doubled one."""
+    """Far fewer or far more rows than before: a truncated file, or a doubled one.
+
+    In a window, the newest span is compared with the median of the others; else the data with the previous.
+    """
+    least = facts.task.checks.volume
+    spans = _spans(facts)
+    if len(spans) > 1:
+        *others, (newest, rows, _) = spans
+        usual = statistics.median(count for _, count, _ in others)
+        if least <= rows / usual <= 1 / least:
+            return Report()
+        expected = (
+            f"{least * usual:,.0f} to {usual / least:,.0f} rows in span {newest}, from the other spans' {usual:,.0f}"
+        )
+        return Report((finding("volume", expected, f"{rows:,}", total=rows),))
     if facts.previous is None or not facts.previous.rows or not facts.rows:
         return Report()
-    least = facts.task.checks.volume
     share = facts.rows / facts.previous.rows
     if least <= share <= 1 / least:
         return Report()
@@ -135,8 +151,25 @@ def duplicate_rows(facts: Facts) -> Report:
     )
 
 
+def _spans(facts: Facts) -> list[tuple[str, int, int]]:
+    """Name, rows and digest of the rows of each span of the window, oldest first."""
+    found: dict[int, tuple[str, int, int]] = {}
+    for file in facts.account.get("files", ()):
+        name, rows, digest = found.get(file["span"], (str(file.get("span_name", file["span"])), 0, 0))
+        found[file["span"]] = (name, rows + file["rows"], (digest + int(file.get("digest", "0"), 16)) % 2**64)
+    return [found[span] for span in sorted(found)]
+
+
 def repeated_span(facts: Facts) -> Report:
-    """A span with the very statistics of an earlier one: the same rows, delivered again."""
+    """A span with the very rows of another of the window, or the very statistics of the previous data."""
+    seen: dict[tuple[int, int], str] = {}
+    for name, rows, digest in _spans(facts):
+        if digest and (rows, digest) in seen:
+            expected = f"other rows in span {name} than in span {seen[rows, digest]}"
+            return Report(
+                (finding("repeated_span", expected, "the same, delivered again", rows=rows, total=facts.rows),)
+            )
+        seen[rows, digest] = name
     previous = facts.previous
     if previous is None or previous.span is None or previous.span == facts.span or not facts.rows:
         return Report()

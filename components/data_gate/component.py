@@ -14,6 +14,7 @@ class DataGateSpec(component_spec.ComponentSpec):
     PARAMETERS = {  # noqa: RUF012
         "task": component_spec.ExecutionParameter(type=str),
         "waivers_today": component_spec.ExecutionParameter(type=str),
+        "root": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {  # noqa: RUF012
@@ -39,6 +40,7 @@ class DataGate(base_component.BaseComponent):
         examples: types.BaseChannel,
         task: str,
         waivers_today: str,
+        root: str,
         code: str,
     ) -> None:
         """Wires the gate.
@@ -51,6 +53,7 @@ class DataGate(base_component.BaseComponent):
           task: name for the message.
           waivers_today: of `pipeline.checks.waivers_today`, when the pipeline is built: so an expired waiver is a new
             cache key.
+          root: folder of all runs, for the commands in the message.
           code: fingerprint of the executor's code, part of the cache key.
         """
         super().__init__(
@@ -61,6 +64,7 @@ class DataGate(base_component.BaseComponent):
                 examples=examples,
                 task=task,
                 waivers_today=waivers_today,
+                root=root,
                 code=code,
                 verdict=types.Channel(type=DataVerdict),
             )

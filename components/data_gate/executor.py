@@ -3,6 +3,8 @@
 import datetime
 import json
 import logging
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -51,7 +53,7 @@ class Executor(base_executor.BaseExecutor):
                 logging.warning("%s: %s", found.severity, sentence(found, quarantine, expired, today))
         causes = [sentence(found, quarantine, expired, today) for found in findings if found.severity == "fail"]
         if causes:
-            told = summarise(causes)
+            told = with_root(summarise(causes), exec_properties["root"])
             rest = f": {source.uri}/{FILE}" if told.count("\n") + 1 != len(causes) else ""
             raise DataBlocked(f"The data gate of task {exec_properties['task']!r} stopped the run:\n{told}{rest}")
         verdict = artifact_utils.get_single_instance(output_dict["verdict"])
@@ -60,6 +62,11 @@ class Executor(base_executor.BaseExecutor):
             json.dumps({"findings": [asdict(found) for found in findings]}, indent=1, ensure_ascii=False) + "\n",
         )
         write(verdict, input_dict)
+
+
+def with_root(text: str, root: str) -> str:
+    """The `millrace` commands in a text, with the folder of the runs that they are about."""
+    return re.sub(r"millrace schema \w+ --task \w+", rf"\g<0> --root {shlex.quote(root)}", text) if root else text
 
 
 def waived(findings: Sequence[Finding], waivers: Sequence[Waiver]) -> list[Finding]:

@@ -84,6 +84,8 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             "span": exec_properties["span"],
             "window": exec_properties["window"],
         }
+        for file in account.files:
+            file["span_name"] = selection.span_name(file["span"], source)
         text = json.dumps({**about, **account.record()}, indent=1)
         io_utils.write_string_file(f"{kept_out.uri}/account.json", text)
         examples_utils.set_payload_format(examples, exec_properties[keys.OUTPUT_DATA_FORMAT_KEY])
@@ -119,8 +121,8 @@ class _Ingest(beam.DoFn):
         written = work.ingest(self._job, units, prefix, repeated=repeated)
         hashes = {f"hashes/{name}": sample for name, sample in written.hashes.items()}
         hashes |= {f"entities/{name}": sample for name, sample in written.entities.items()}
+        arrays: dict[str, Any] = {name: sample.values for name, sample in hashes.items()}
         with files.create(f"{prefix}-hashes") as stream:
-            arrays: dict[str, Any] = {name: sample.values for name, sample in hashes.items()}
             np.savez(stream, **arrays)
         yield {
             "index": index,

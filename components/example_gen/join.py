@@ -80,7 +80,7 @@ def hashes(written: Sequence[Manifest], uri: str) -> float:
       The share of all hashes that the samples have.
     """
     joined: dict[str, HashSample] = {}
-    for manifest in written:
+    for manifest in (manifest for manifest in written if manifest["bits"]):  # an archive of nothing can't be opened
         with files.open_binary(manifest["hashes"]) as stream, np.load(stream) as arrays:
             for name, bits in manifest["bits"].items():
                 sample = joined.setdefault(name, HashSample())

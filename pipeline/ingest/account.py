@@ -41,7 +41,7 @@ class Account:
       quarantined: rows in the quarantine.
       broken: (rule, column) -> how often.
       values: column -> value -> rows: what was outside a domain.
-      files: one entry a file: file, span, rows, quarantined.
+      files: one entry a file: file, span, rows, quarantined, and a digest of the rows that passed, whatever their order.
       new_columns: column -> the first file with it, and values: what the schema does not know.
       missing_columns: column -> the first file without it.
       times: split -> (first, last) of the column that rows are split by.

@@ -18,6 +18,11 @@ _MAGIC = {
     b"Obj\x01": "an Avro file. Next: use Avro(path) as the task's source",
     b"PK\x03\x04": "a zip archive. Next: unpack it",
 }
+_MARKUP = {
+    b'{"': "JSON. Next: give it a name that ends in .jsonl, or use JsonLines(path) as the task's source",
+    b"<!doctype": "HTML: an error page?",
+    b"<html": "HTML: an error page?",
+}
 
 
 def header(lines: csv_lines.Lines, file: str, source: Csv) -> list[str]:
@@ -33,6 +38,9 @@ def header(lines: csv_lines.Lines, file: str, source: Csv) -> list[str]:
             raise DataBlocked(f"{file}: expected CSV text. Received: {what}")
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise DataBlocked(f"{file}: expected {source.encoding}. Received: UTF-16. Next: Csv(…, encoding='utf-16')")
+    for mark, what in _MARKUP.items():
+        if start.lstrip()[: len(mark)].lower() == mark:
+            raise DataBlocked(f"{file}: expected CSV text. Received: {what}")
     if start.startswith(codecs.BOM_UTF8):
         lines.skip(3, 0)
     text, closed = _first_record(lines.buffer, source)

@@ -304,7 +304,7 @@ class _Parser:
             yield _any(table, (pc.match_substring(c, "\0") for c in texts)), "expected text. Received: a NUL byte"
         if self._marker:
             bad = _any(table, (pc.match_substring(c, self._marker) for c in texts))
-            yield bad, "expected UTF-8. Received: other bytes; see the source's encoding"
+            yield bad, "expected UTF-8. Received: other bytes. Next: Csv(…, encoding='latin-1'), or what it is"
 
 
 def _patterns(source: Csv) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:

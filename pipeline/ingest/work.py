@@ -119,6 +119,7 @@ def _ingest(
 
     encoder = example_coder.RecordBatchToExamplesEncoder()
     account = Account()
+    digest = 0
     for part in ahead(checked(job, unit)):
         account.add(part.account)
         bad = part.bad
@@ -126,9 +127,16 @@ def _ingest(
             part, again = without_duplicates(job, unit, part, duplicates, account)
             bad = sorted([*bad, *again], key=lambda row: row["line"])
         writer.write(bad)
+        digest = (digest + int(part.hashes.sum())) % 2**64
         _write(job, unit, part, splits, encoder, written)
     account.files.append(
-        {"file": unit.path, "span": unit.span, "rows": account.rows, "quarantined": account.quarantined}
+        {
+            "file": unit.path,
+            "span": unit.span,
+            "rows": account.rows,
+            "quarantined": account.quarantined,
+            "digest": f"{digest:016x}",
+        }
     )
     written.account.add(account)
 

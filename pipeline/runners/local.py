@@ -13,9 +13,10 @@ from typing import Any, Protocol
 from pipeline import schema, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError
-from pipeline.ingest import files, selection
+from pipeline.ingest import files, read, selection
 from pipeline.runners import processes, records
 from pipeline.runners.nodes import NodeState
+from pipeline.sources import JsonLines, TfRecord
 from pipeline.task import Task
 
 _TICK = 0.2
@@ -45,9 +46,20 @@ def preflight(config: RunConfig) -> Task:
     if curated:
         schema.check(task, schema.read(curated))
     if config.serving_log:
-        files.list_files(config.serving_log)
+        _check_serving_log(config.serving_log)
     selection.check(task.source.at(config.data), task.split, task.columns, config.span, config.window)
     return task
+
+
+def _check_serving_log(path: str) -> None:
+    """Raises UsageError where the log of requests is not there, or its start can't be read."""
+    try:
+        file = files.list_files(path)[0]
+        source = JsonLines(path).at(file)
+        if not isinstance(source, TfRecord):  # One of requests is not one of rows; reading it needs TensorFlow.
+            read.names(file, source)
+    except MillraceError as error:
+        raise UsageError(f"--serving-log: {error}") from error
 
 
 def run(config: RunConfig, watcher: Watcher, resumed_from: str | None = None) -> dict[str, Any]:
@@ -292,6 +304,7 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "blessed": None,
         "pushed": None,
         "rows": None,
+        "spans": [],
         "findings": [],
         "artifacts": {},
         "report": None,

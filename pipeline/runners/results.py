@@ -20,7 +20,7 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
     Returns:
       `metrics`: overall, of the candidate; `baseline`: likewise or empty; `slices`: by slice; `gates`: verdicts;
       `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None; `rows`: in, of
-      each split and quarantined, or None where ExampleGen has not run; `findings`: of the checks on the data, those that
+      each split and quarantined, or None where ExampleGen has not run; `spans`: names of those that were read; `findings`: of the checks on the data, those that
       fail or warn; `artifacts`: name -> folder of what the `millrace schema` commands read.
     """
     outputs = _outputs(config, run_id)
@@ -55,10 +55,12 @@ def _of_data(outputs: Outputs) -> dict[str, Any]:
         "schema": ("SchemaGen", "schema"),
         "findings": ("DataChecks", "findings"),
     }
-    found: dict[str, Any] = {"rows": None, "findings": []}
+    found: dict[str, Any] = {"rows": None, "spans": [], "findings": []}
     found["artifacts"] = {name: outputs[key].uri for name, key in named.items() if key in outputs}
     if "quarantine" in found["artifacts"]:
         account = json.loads((Path(found["artifacts"]["quarantine"]) / "account.json").read_text("utf-8"))
+        dated = {file["span"]: file["span_name"] for file in account["files"]}
+        found["spans"] = [dated[span] for span in sorted(dated)] if any(dated) else []
         found["rows"] = {"in": account["rows"], **account["splits"], "quarantined": account["quarantined"]}
     judged = outputs.get(("DataGate", "verdict"))
     path = (

@@ -35,10 +35,13 @@ def summary(record: dict[str, Any]) -> RenderableType:
         parts.append(Text(f"cached: {len(cached)} of {len(record['nodes'])} nodes ({', '.join(cached)})", "cyan"))
     if record.get("rows"):
         parts.append(_rows(record["rows"]))
+    if record.get("spans"):
+        first, last, count = record["spans"][0], record["spans"][-1], len(record["spans"])
+        parts.append(Text(f"spans: {first} to {last}, {count} of them" if count > 1 else f"span: {last}"))
     warnings = [found for found in record.get("findings", ()) if found["severity"] == "warn"]
-    parts += [Text.assemble(("warning ", "yellow"), found["message"]) for found in warnings[:_WARNINGS]]
+    parts += [Text.assemble(("warning ", "yellow"), _warning(found)) for found in warnings[:_WARNINGS]]
     if len(warnings) > _WARNINGS:
-        parts.append(Text(f"and {len(warnings) - _WARNINGS} more warnings, in run.json", "yellow"))
+        parts.append(Text(f"more warnings, in run.json: {len(warnings) - _WARNINGS}", "yellow"))
     if record["metrics"]:
         parts += [Text(""), _metrics(record)]
     parts += [Text(""), *(Text.assemble((f"{key:<10}", "dim"), value) for key, value in _places(record))]
@@ -49,6 +52,12 @@ def _rows(rows: dict[str, int]) -> Text:
     """`rows: 15,002 in = 10,022 train + 4,980 eval + 0 quarantined`, which adds up."""
     parts = " + ".join(f"{count:,} {name}" for name, count in rows.items() if name != "in")
     return Text(f"rows: {rows['in']:,} in = {parts}", "bold" if rows["quarantined"] else "")
+
+
+def _warning(found: dict[str, Any]) -> str:
+    """A finding's sentence, and why it is let through where it is waived."""
+    waiver = found.get("waiver")
+    return found["message"] + (f" Waived until {waiver['until']}: {waiver['reason']}" if waiver else "")
 
 
 def _metrics(record: dict[str, Any]) -> Table:

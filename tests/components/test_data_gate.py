@@ -12,7 +12,7 @@ from tfx.types import standard_artifacts
 import components
 from components.data_checks.findings import Finding, Report, finding, to_json
 from components.data_gate import verdict
-from components.data_gate.executor import Executor, sentence, waived
+from components.data_gate.executor import Executor, sentence, waived, with_root
 from pipeline.checks import Checks, Waiver, waivers_today
 from pipeline.errors import DataBlocked, ExitCode
 
@@ -42,7 +42,7 @@ def gate(tmp_path: Path) -> Any:
         (tmp_path / "findings" / "findings.json").write_text(to_json(Report(findings), {}))
         output = components.DataVerdict()
         output.uri = str(tmp_path / "verdict")
-        properties = {"task": "tips", "waivers_today": waivers, "code": ""}
+        properties = {"task": "tips", "waivers_today": waivers, "root": "my runs", "code": ""}
         Executor().Do({key: [artifact] for key, artifact in made.items()}, {"verdict": [output]}, properties)
         return output
 
@@ -116,3 +116,11 @@ def test_the_sentence_of_a_waived_finding() -> None:
         "fare (split 'train', 20 rows): expected as before. Received: 0.4. [drift] "
         "Waived until 2026-05-14: Fares went up."
     )
+
+
+def test_commands_are_about_the_run_s_own_root() -> None:
+    text = "`millrace schema propose --task tips`, then `millrace schema accept --task tips`"
+    assert with_root(text, "my runs") == (
+        "`millrace schema propose --task tips --root 'my runs'`, then `millrace schema accept --task tips --root 'my runs'`"
+    )
+    assert with_root(text, "") == text

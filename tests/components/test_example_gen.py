@@ -339,3 +339,20 @@ def test_small_files_share_shards_and_large_ones_do_not(tmp_path: Path, monkeypa
         units.append(checking.Unit(str(tmp_path / f"{index}.csv"), index))
     groups = [[unit.index for unit in group] for group in module._groups(units)]
     assert groups == [[0, 1], [2], [3], [4, 5]]
+
+
+def test_all_rows_bad_is_accounted_for(run: Run) -> None:
+    """A whole column retyped: nothing passes, and the gate has everything to say so."""
+    result = run({"1.csv": [row("x"), row("y")], "2.csv": [row("z")]})
+    assert result.trips("train") == result.trips("eval") == []
+    assert (result.account["rows"], result.account["quarantined"]) == (3, 3)
+    assert [(bad["line"], bad["rule"], bad["value"]) for bad in result.bad] == [
+        (2, "type", "x"), (3, "type", "y"), (2, "type", "z"),
+    ]  # fmt: skip
+
+
+def test_equal_files_have_equal_digests(run: Run) -> None:
+    days = {"1/a.csv": [row(1), row(2)], "2/a.csv": [row(2), row(1)], "3/a.csv": [row(1), row(3)]}
+    files = run(days, pattern="{SPAN}/*.csv", window=3).account["files"]
+    assert files[0]["digest"] == files[1]["digest"] != files[2]["digest"]
+    assert [file["span_name"] for file in files] == ["1", "2", "3"]

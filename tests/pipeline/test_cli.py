@@ -121,6 +121,7 @@ def test_no_runs_is_an_empty_list(millrace: Any, tmp_path: Path) -> None:
         (["--strategy", "mirrord"], "'mirrored'"),
         (["--beam-runner", "locl"], "no runner 'locl'. Did you mean 'local'?"),
         (["--data", "/no/such/file.csv"], "/no/such/file.csv does not exist"),
+        (["--serving-log", "/no/such.jsonl"], "--serving-log: "),
         (["--resume"], "--resume: no run of 'taxi_tips'"),
         (["--stepz", "5"], "No such option"),
         (["--span", "many"], "need {SPAN} or a date in the path"),

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline.errors import TaskError
 from pipeline.expressions import Column, Expression
 
 TIPS, FARE = Column("tips"), Column("fare")
@@ -50,3 +51,15 @@ def test_text_has_the_operators_and_their_order() -> None:
 def test_equal_expressions_are_equal_and_have_the_same_repr() -> None:
     assert (TIPS > 0.2 * FARE) == (Column("tips") > 0.2 * Column("fare"))
     assert repr(TIPS > 0.2 * FARE) != repr(TIPS > 0.3 * FARE)
+
+
+def test_a_chain_is_refused_as_it_would_lose_one_half() -> None:
+    a, b = Column("a"), Column("b")
+    for wrong in (
+        lambda: 0 <= a <= 9,
+        lambda: (a > 0) and (b > 0),
+        lambda: (a > 0) & (b > 0),
+        lambda: (a > 0) | (b > 0),
+    ):
+        with pytest.raises(TaskError, match="expected one comparison"):
+            wrong()

@@ -45,3 +45,10 @@ def test_a_pattern_is_one_that_arrow_knows(pattern: str) -> None:
 def test_a_pattern() -> None:
     rule = Matches("day", r"\d+")
     assert (rule.name, rule.columns) == (r"day matches \d+", {"day"})
+
+
+def test_a_forgotten_comma_is_said() -> None:
+    with pytest.raises(TaskError, match=r"rules: expected a tuple, such as rules=\(…,\)"):
+        RowRules(rules=Matches("t", "a+"))  # type: ignore[arg-type]
+    with pytest.raises(TaskError, match=r"key: expected a tuple"):
+        RowRules(key="trip")  # type: ignore[arg-type]

@@ -121,3 +121,27 @@ def test_a_span_delivered_again(both: Making, trips: Trips) -> None:
     assert rows.repeated_span(both(previous=same, account=account(span=3))).findings == ()
     other = {**same, "eval": trips(100, 3)}
     assert rows.repeated_span(both(previous=other, account=account(span=4))).findings == ()
+
+
+def _files(*spans: tuple[int, int, str]) -> list[dict[str, Any]]:
+    return [
+        {"file": f"/{span}/a.csv", "span": span, "span_name": f"day {span}", "rows": count, "digest": digest}
+        for span, count, digest in spans
+    ]
+
+
+def test_the_newest_span_of_a_window_is_compared_with_the_others(both: Making, trips: Trips) -> None:
+    short = account(files=_files((1, 100, "a"), (2, 110, "b"), (3, 40, "c")))
+    (found,) = rows.volume(both(account=short, previous={"train": trips(300)})).findings
+    assert found.message == (
+        "the data (40 rows): expected 52 to 210 rows in span day 3, from the other spans' 105. Received: 40"
+    )
+    usual = account(files=_files((1, 100, "a"), (2, 110, "b"), (3, 90, "c")))
+    assert rows.volume(both(account=usual, previous={"train": trips(3)})).findings == ()
+
+
+def test_a_span_delivered_again_within_a_window(both: Making) -> None:
+    again = account(files=_files((1, 100, "a"), (2, 110, "b"), (3, 100, "a")))
+    (found,) = rows.repeated_span(both(account=again)).findings
+    assert "expected other rows in span day 3 than in span day 1. Received: the same, delivered again" in found.message
+    assert rows.repeated_span(both(account=account(files=_files((1, 100, "a"), (2, 100, "b"))))).findings == ()

@@ -257,7 +257,9 @@ def test_a_header_longer_than_a_block_is_read_whole() -> None:
 
 def test_bytes_that_are_no_utf8_are_shown_as_such() -> None:
     _, (record, ragged) = rows(b"a,b\n\xff\xfe,\xef\xbf\xbd\nx\xe9\n1,2\n")
-    assert record == Malformed(2, "expected UTF-8. Received: other bytes; see the source's encoding", "��,�")
+    assert record == Malformed(
+        2, "expected UTF-8. Received: other bytes. Next: Csv(…, encoding='latin-1'), or what it is", "��,�"
+    )
     assert ragged == Malformed(3, "expected 2 values. Received: 1", "x�")
 
 

@@ -97,3 +97,13 @@ def test_a_run_that_never_began_renders() -> None:
     text = shown(record("failed", metrics={}, baseline={}, gates=[], nodes={}, seconds=0.0))
     assert "Failed  tips" in text
     assert "metric" not in text
+
+
+def test_spans_and_waivers_are_told() -> None:
+    found = {"severity": "warn", "message": "fare: dearer.", "waiver": {"until": "2027-01-31", "reason": "New prices."}}
+    text = shown(
+        record("pushed", spans=["2026-11-03", "2026-11-05"], findings=[found], rows={"in": 1, "quarantined": 0})
+    )
+    assert "spans: 2026-11-03 to 2026-11-05, 2 of them" in text
+    assert "fare: dearer. Waived until 2027-01-31: New prices." in text
+    assert "span: 7" in shown(record("pushed", spans=["7"], rows={"in": 1, "quarantined": 0}))
