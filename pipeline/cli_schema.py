@@ -99,7 +99,7 @@ def show(task: _TaskName, json: _Json = False) -> None:
 def propose(
     task: _TaskName,
     root: _Root = "runs",
-    run: Annotated[str | None, typer.Option(help="Its data; without it, the last run's.")] = None,
+    run: Annotated[str | None, typer.Option(help="Its data; without it, the last run's that has any.")] = None,
     json: _Json = False,
 ) -> None:
     """Says what would have to change in the schema so that a run's rows pass it; `accept` makes the change."""
@@ -121,12 +121,16 @@ def propose(
 def accept(
     task: _TaskName,
     root: _Root = "runs",
-    run: Annotated[str | None, typer.Option(help="Its proposal; without it, the last one made.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="Its proposal; without it, that of the last run that has data.")
+    ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="COLUMN[=VALUE]", help="Only this change (repeatable).")
+        list[str] | None,
+        typer.Option(metavar="COLUMN[=VALUE]", help="Only this change (repeatable); of a range, =min or =max."),
     ] = None,
     except_: Annotated[
-        list[str] | None, typer.Option("--except", metavar="COLUMN[=VALUE]", help="Not this change (repeatable).")
+        list[str] | None,
+        typer.Option("--except", metavar="COLUMN[=VALUE]", help="Not this change (repeatable)."),
     ] = None,
     doubtful: Annotated[
         bool, typer.Option("--doubtful", help="Also changes that look like errors in the data.")
@@ -138,16 +142,17 @@ def accept(
 
     loaded = tasks.load(task)
     path = schemas.curated(task)
-    folder = _proposed(root, task, run)
-    made = proposals.load(folder)
-    proposals.unchanged_since(made, path)
+    record = _record(root, task, run)
+    again = f"millrace schema propose --task {task}{_where(root)}{f' --run {run}' if run else ''}"
+    made = proposals.load(_runs(root, task) / record["run_id"], again)
+    proposals.unchanged_since(made, path, again)
     taken = proposals.chosen(made, only or (), except_ or (), doubtful=doubtful)
     text = proposals.changed(path, taken)
     schemas.check(loaded, schemas.parse(text, path))
     diff = proposals.diff(path, text)
     schemas.write(path, text)
     left = [change for change in made.changes if change not in taken]
-    command = _again(_record(root, task, folder.name))
+    command = _again(record)
     if json:
         names = {"accepted": taken, "left": left}
         print_json(
@@ -170,8 +175,7 @@ def _print_proposal(made: Any, path: Path, root: str) -> None:
     from pipeline.schema_cycle.words import count_of, percent
 
     head = f"{made.task}, run {made.run_id}: {count_of(made.rows, 'row')}, {made.quarantined:,} of them in quarantine."
-    where = f" --root {shlex.quote(root)}" if root != "runs" else ""
-    command = f"millrace schema accept --task {made.task}{where} --run {made.run_id}"
+    command = f"millrace schema accept --task {made.task}{_where(root)} --run {made.run_id}"
     if not made.changes:
         fits = f"The rows fit {_short(path)} as it is now."
         rest = "The schema can't help with what is below." if made.others else fits
@@ -212,33 +216,26 @@ def _runs(root: str, task: str) -> Path:
     return Path(os.path.abspath(root)) / task / "runs"
 
 
+def _where(root: str) -> str:
+    """The option of a command that is to look at the same root."""
+    return f" --root {shlex.quote(root)}" if root != "runs" else ""
+
+
 def _record(root: str, task: str, run: str | None) -> dict[str, Any]:
-    """The record of a run, the last one unless it is named.
+    """The record of a run; unless it is named, the last one that left data, or the last one where none did.
 
     Raises:
       UsageError: there is none.
     """
+    from pipeline.schema_cycle.evidence import has_data
+
     found = {record["run_id"]: record for record in records.read_all(os.path.abspath(root), task)}
     if not found:
         raise UsageError(f"no run of {task!r} in {root}. Next: millrace run --task {task} --root {shlex.quote(root)}")
     if run is not None and run not in found:
         raise UsageError(f"--run: no run {run!r} of {task!r} in {root}.{nearest(run, found)}")
-    return found[run] if run else list(found.values())[-1]
-
-
-def _proposed(root: str, task: str, run: str | None) -> Path:
-    """The folder of the run whose proposal is meant, the last run that has one unless it is named."""
-    from pipeline.schema_cycle.proposal import NAME
-
-    if run:
-        return _runs(root, task) / str(_record(root, task, run)["run_id"])
-    last = _record(root, task, None)
-    ready = [record for record in records.read_all(os.path.abspath(root), task) if _proposal_in(root, record, NAME)]
-    return _runs(root, task) / str((ready[-1] if ready else last)["run_id"])
-
-
-def _proposal_in(root: str, record: Mapping[str, Any], name: str) -> bool:
-    return (_runs(root, record["task"]) / record["run_id"] / f"{name}.json").exists()
+    ready = [record for record in found.values() if has_data(record)]
+    return found[run] if run is not None else (ready or list(found.values()))[-1]
 
 
 def _again(record: Mapping[str, Any]) -> str:

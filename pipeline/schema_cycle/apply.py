@@ -48,7 +48,7 @@ def _apply_range(schema: schema_pb2.Schema, kind: str, column: str, settings: Se
     feature = feature_in(schema, column)
     domain = feature.int_domain if feature.HasField("int_domain") else feature.float_domain
     for end in ("min", "max"):
-        if settings[end] is not None:
+        if settings.get(end) is not None:
             setattr(domain, end, settings[end])
 
 

@@ -1,6 +1,7 @@
 """What would have to change in a schema so that the rows of a run pass it.
 
-Each change is about one column (and one value, for a domain), says what it rests on, and can be applied by itself.
+Each change is about one column (and one value of a domain, or one end of a range), says what it rests on, and can be
+applied by itself.
 """
 
 import math
@@ -50,9 +51,17 @@ class Change:
     doubts: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def choice(self) -> str:
+        """What `--only` and `--except` call it: `column=value`, `column=min`, `column=max`, or just its column."""
+        ends = [end for end in ("min", "max") if self.settings.get(end) is not None]
+        if self.kind == "value":
+            return f"{self.column}={self.settings['value']}"
+        return f"{self.column}={ends[0]}" if self.kind == "range" and len(ends) == 1 else self.column
+
     def names(self, asked: str) -> bool:
-        """Whether `--only` or `--except` means it: by its column, or by `column=value`."""
-        return asked in (self.column, f"{self.column}={self.settings.get('value')}")
+        """Whether `--only` or `--except` means it: by its column, or by its choice."""
+        return asked in (self.column, self.choice)
 
 
 def changes(task: Task, schema: schema_pb2.Schema, evidence: Evidence) -> list[Change]:
@@ -130,7 +139,10 @@ def _strangers(schema: schema_pb2.Schema, feature: schema_pb2.Feature, evidence:
 
 
 def _range(feature: schema_pb2.Feature, offence: Offence, total: int) -> Iterator[Change]:
-    """The range that all rows are in; of floats, rounded outwards to two figures."""
+    """A change for each end of a range that rows are beyond; of floats, rounded outwards to two figures.
+
+    The ends are judged apart: a single -1 says nothing against the hundred rows that have a new greatest value.
+    """
     kind = schema_pb2.FeatureType.Name(feature.type)
     numbers = {}
     for text in offence.values:
@@ -139,25 +151,25 @@ def _range(feature: schema_pb2.Feature, offence: Offence, total: int) -> Iterato
             numbers[text] = value
     domain = feature.int_domain if feature.HasField("int_domain") else feature.float_domain
     old = tuple(getattr(domain, end) if domain.HasField(end) else None for end in ("min", "max"))
-    if not numbers:
-        return
-    low, high = min(numbers.values()), max(numbers.values())
-    new = (
-        (low if kind == "INT" else _outwards(low, -1)) if old[0] is not None and low < old[0] else old[0],
-        (high if kind == "INT" else _outwards(high, 1)) if old[1] is not None and high > old[1] else old[1],
-    )
-    ends = sorted(numbers, key=lambda text: (numbers[text], text))
-    shown = dict.fromkeys([*([ends[0]] if new[0] != old[0] else []), *([ends[-1]] if new[1] != old[1] else [])])
-    yield Change(
-        column=feature.name,
-        kind="range",
-        text=f"{_bounds(*new)}, not {_bounds(*old)}",
-        rows=offence.rows,
-        total=total,
-        examples=tuple(f"{text} at {offence.places[text][0]}" for text in shown),
-        doubts=tuple(doubts.of_range((old[0], old[1]), new, offence.rows, total)),
-        settings={"min": new[0], "max": new[1]},
-    )
+    for at, (end, said, direction) in enumerate((("min", "at least", -1), ("max", "at most", 1))):
+        bound = old[at]
+        beyond = {t: v for t, v in numbers.items() if bound is not None and (v - bound) * direction > 0}
+        if bound is None or not beyond:
+            continue
+        text, furthest = max(beyond.items(), key=lambda item: (item[1] * direction, item[0]))
+        now = furthest if kind == "INT" else _outwards(furthest, direction)
+        rows = sum(offence.values[text] for text in beyond)
+        new = (now, old[1]) if end == "min" else (old[0], now)
+        yield Change(
+            column=feature.name,
+            kind="range",
+            text=f"{said} {number(now)}, not {number(bound)}",
+            rows=rows,
+            total=total,
+            examples=(f"{text} at {offence.places[text][0]}",),
+            doubts=tuple(doubts.of_range((old[0], old[1]), new, rows, total)),
+            settings={end: now},
+        )
 
 
 def _outwards(value: float, direction: int) -> float:
@@ -167,12 +179,6 @@ def _outwards(value: float, direction: int) -> float:
     unit = 10.0 ** (math.floor(math.log10(abs(value))) - _FIGURES + 1)
     steps = round(value / unit, 9)
     return float(f"{(math.ceil(steps) if direction > 0 else math.floor(steps)) * unit:.12g}")
-
-
-def _bounds(low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return f"at most {number(high or 0)}" if low is None else f"at least {number(low)}"
-    return f"{number(low)} to {number(high)}"
 
 
 def _optional(task: Task, feature: schema_pb2.Feature, offence: Offence, total: int) -> Change:
@@ -300,7 +306,8 @@ def _new_columns(task: Task, schema: schema_pb2.Schema, evidence: Evidence) -> I
         kind = schema_pb2.FeatureType.Name(feature.type)
         text = f"is new: {kind}"
         text += f", one of {len(domain.value)} values" if domain else ""
-        text += f", {_bounds(feature.int_domain.min, feature.int_domain.max)}" if feature.HasField("int_domain") else ""
+        codes = feature.int_domain
+        text += f", {number(codes.min)} to {number(codes.max)}" if feature.HasField("int_domain") else ""
         comment = seen(summary, feature) if evidence.columns.get(name) else "a few values seen: the type is a guess"
         examples = list(dict.fromkeys(told.get(name, {}).get("examples") or summary.values or ()))
         files = [told[name]["file"]] if name in told else []

@@ -5,16 +5,19 @@ What a value may be is left open unless the rows cover it: an inferred domain th
 - A domain of strings: at most 50 values, ten rows for each, and at most 1 % of the rows have a value of their own. The
   share of values seen once estimates how likely the next row has one not seen yet (Good 1953, "The population
   frequencies of species").
-- A range: integers from 0 or 1 on, each of them there, at most 100, the last one not rare: an hour, a month, a flag.
-  A count, such as of children, thins out towards its end and stays open.
+- A range: only of integers that are clearly a closed code. The task reads them as Categorical(size=n); or they are just
+  0 and 1; or the column's name says an hour, a weekday, a month, … and all of these are there. Whatever may be a count,
+  such as of calls, stays open, even where the rows have each of 0 to 9: the next customer has 10.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from pipeline.features import Categorical
 from pipeline.ingest.infer import MOST_VALUES, Summary
 from pipeline.schema_cycle.doubts import spelling
 from pipeline.schema_cycle.words import count_of, percent, quoted, some
@@ -23,8 +26,21 @@ from pipeline.task import Task
 MOST_DOMAIN_VALUES = 50
 _ROWS_FOR_EACH = 10
 _SEEN_ONCE = 0.01
-_MOST_CODES = 100
 _NOT_RARE = 0.1
+_FLAG = (0, 1)
+_WEEK, _HOURS, _MONTHS, _QUARTERS = ((0, 6), (1, 7)), ((0, 23), (1, 24)), ((0, 11), (1, 12)), ((0, 3), (1, 4))
+_CODES = {
+    "hour": _HOURS,
+    "hr": _HOURS,
+    "weekday": _WEEK,
+    "dow": _WEEK,
+    "day": (*_WEEK, (1, 31)),
+    "month": _MONTHS,
+    "quarter": _QUARTERS,
+}
+_WHOLES = {"day", "week", "month", "quarter", "year"}
+_COUNTED = {"per", "last", "past", "this", "in", "since", "n", "num", "number", "count"}
+_FLAGS = {"is", "has"}
 _ORDER = ("name", "type", "value_count", "presence", "domain", "int_domain", "float_domain", "not_in_environment")
 _HEADER = """\
 # {question}
@@ -54,10 +70,11 @@ def draft(task: Task, summaries: Mapping[str, Summary], rows: str) -> str:
       rows: what was read, for the header: "15,002 rows".
     """
     takes = accepted(task)
+    sizes = {feature.name: feature.size for feature in task.features if isinstance(feature, Categorical)}
     absent = not_at_serving(task)
     features, domains = [], []
     for name, summary in summaries.items():
-        feature, domain = feature_of(summary, takes.get(name, ()))
+        feature, domain = feature_of(summary, takes.get(name, ()), sizes.get(name))
         if name in absent:
             feature.not_in_environment.append("SERVING")
         features.append(as_text(feature, [seen(summary, feature)]))
@@ -86,13 +103,14 @@ def as_text(feature: schema_pb2.Feature, comments: Sequence[str] = ()) -> str:
 
 
 def feature_of(
-    summary: Summary, takes: Sequence[str] = ()
+    summary: Summary, takes: Sequence[str] = (), size: int | None = None
 ) -> tuple[schema_pb2.Feature, schema_pb2.StringDomain | None]:
     """What the schema says of a column, and its domain of strings, if it has one.
 
     Args:
       summary: of the column.
       takes: the types that the task takes there; empty for any.
+      size: how many categories the task reads it as, or None.
     """
     kind = summary.type_for(takes)
     feature = schema_pb2.Feature(name=summary.name, type=schema_pb2.FeatureType.Value(kind))
@@ -110,7 +128,7 @@ def feature_of(
     if values:
         feature.domain = summary.name
         return feature, schema_pb2.StringDomain(name=summary.name, value=values)
-    codes = code_range(summary) if kind == "INT" else None
+    codes = code_range(summary, size) if kind == "INT" else None
     if codes:
         feature.int_domain.min, feature.int_domain.max = codes
     return feature, None
@@ -145,22 +163,56 @@ def domain_values(summary: Summary) -> list[str] | None:
     return sorted(values)
 
 
-def code_range(summary: Summary) -> tuple[int, int] | None:
-    """The least and greatest integer of a column that is clearly a code, such as an hour; else None."""
-    if not summary.values or summary.is_list or summary.misfits("INT"):
+def code_range(summary: Summary, size: int | None = None) -> tuple[int, int] | None:
+    """The least and greatest integer that a column may have if it is clearly a closed code, such as an hour; else None.
+
+    Args:
+      summary: of a column of integers.
+      size: how many categories the task reads it as, or None.
+    """
+    if summary.low is None or summary.high is None or summary.is_list or summary.misfits("INT"):
         return None
+    if size is not None and (summary.low < 0 or summary.high >= size):
+        return None  # the task and the rows disagree: for a person to settle
+    codes = _covered(summary)
+    if size is not None:
+        return (1, size - 1) if codes and codes[:2] == (1, size - 1) else (0, size - 1)
+    if codes is None:
+        return None
+    low, high, rare = codes
+    words = _words(summary.name)
+    if (low, high) == _FLAG and (not rare or words[0] in _FLAGS or "flag" in words):
+        return low, high
+    return (low, high) if not rare and (low, high) in _calendar(words) else None
+
+
+def _covered(summary: Summary) -> tuple[int, int, bool] | None:
+    """The least and greatest integer, and whether this one is rare, where there are ten rows for each up to it."""
     counts: dict[int, int] = {}
-    for text, count in summary.values.items():
+    for text, count in (summary.values or {}).items():
         if text.strip(" \t"):
             number = int(float(text))
             counts[number] = counts.get(number, 0) + count
-    low, high = min(counts, default=-1), max(counts, default=-1)
-    if low not in (0, 1) or high - low + 1 != len(counts) or not 2 <= len(counts) <= _MOST_CODES:
-        return None
+    low, high = min(counts, default=0), max(counts, default=0)
     present = sum(counts.values())
-    if present < _ROWS_FOR_EACH * len(counts) or counts[high] < _NOT_RARE * present / len(counts):
+    if high - low + 1 != len(counts) or len(counts) < 2 or present < _ROWS_FOR_EACH * len(counts):
         return None
-    return low, high
+    return low, high, counts[high] < _NOT_RARE * present / len(counts)
+
+
+def _words(name: str) -> list[str]:
+    """The words of a column's name, in lower case: `tripStart_Hour` has trip, start and hour."""
+    return re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z\d])(?=[A-Z])", "_", name).casefold()) or [""]
+
+
+def _calendar(words: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """The ranges of the part of a date that a name ends with: `start_hour`, `day_of_week`, but not `calls_per_day`."""
+    joined = re.fullmatch(r"([a-z]+)of([a-z]+)", words[-1])
+    if joined and joined[1] in _CODES and joined[2] in _WHOLES:
+        return _CODES[joined[1]]
+    if len(words) > 2 and words[-2] == "of" and words[-1] in _WHOLES:
+        return _CODES.get(words[-3], ())
+    return () if _COUNTED & set(words) else _CODES.get(words[-1], ())
 
 
 def seen(summary: Summary, feature: schema_pb2.Feature) -> str:

@@ -92,6 +92,12 @@ class Evidence:
         return int(self.account.get("rows") or sum(self.splits.values()))
 
 
+def has_data(record: Mapping[str, Any]) -> bool:
+    """Whether a run, by its run.json, left anything to look at."""
+    artifacts = record.get("artifacts") or {}
+    return any(artifacts.get(name) for name in ("quarantine", "statistics"))
+
+
 def gather(record: Mapping[str, Any], columns: Mapping[str, Column]) -> Evidence:
     """Reads what a run left.
 
@@ -104,7 +110,7 @@ def gather(record: Mapping[str, Any], columns: Mapping[str, Column]) -> Evidence
     """
     uris: Mapping[str, str] = {k: v for k, v in (record.get("artifacts") or {}).items() if v}
     run = record["run_id"]
-    if not {"quarantine", "statistics"} & set(uris):
+    if not has_data(record):
         raise UsageError(
             f"run {run} left no data to look at: it ended ({record['outcome']}) before its rows were read. "
             "Next: run again, or name another run with --run"

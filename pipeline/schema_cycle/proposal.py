@@ -95,14 +95,17 @@ def as_json(proposal: Proposal) -> dict[str, Any]:
     return dataclasses.asdict(proposal)
 
 
-def load(folder: Path) -> Proposal:
+def load(folder: Path, again: str) -> Proposal:
     """The proposal in a run's folder.
+
+    Args:
+      folder: of the run.
+      again: the command that makes the proposal.
 
     Raises:
       UsageError: there is none, or it is broken.
     """
     path = folder / f"{NAME}.json"
-    again = f"Next: millrace schema propose --task {folder.parent.parent.name} --run {folder.name}"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         content["changes"] = tuple(
@@ -111,9 +114,9 @@ def load(folder: Path) -> Proposal:
         )
         return Proposal(**{**content, "others": tuple(content["others"])})
     except FileNotFoundError as error:
-        raise UsageError(f"run {folder.name} has no proposal to accept. {again}") from error
+        raise UsageError(f"run {folder.name} has no proposal. Next: {again}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} can't be read: {error}. {again}") from error
+        raise UsageError(f"{path} can't be read: {error}. Next: {again}") from error
 
 
 def sound(among: Iterable[Change]) -> list[Change]:
@@ -128,14 +131,14 @@ def chosen(
 
     Args:
       proposal: as it was reviewed.
-      only: these, each a column or `column=value`; empty for all.
+      only: these, each a column or a change's `choice`; empty for all.
       but: not these.
       doubtful: those too that look like errors.
 
     Raises:
       UsageError: a name fits no change, or nothing is left.
     """
-    known = {change.column for change in proposal.changes}
+    known = {asked for change in proposal.changes for asked in (change.column, change.choice)}
     for name in (*only, *but):
         if not any(change.names(name) for change in proposal.changes):
             raise UsageError(f"the proposal of run {proposal.run_id} has no change of {name!r}.{nearest(name, known)}")
@@ -181,12 +184,18 @@ def changed(path: Path, made: Collection[Change]) -> str:
     return rewrite(text, new, blocks)
 
 
-def unchanged_since(proposal: Proposal, path: Path) -> None:
-    """Raises UsageError where the schema's file is not the one that the proposal was made for."""
+def unchanged_since(proposal: Proposal, path: Path, again: str) -> None:
+    """Raises UsageError where the schema's file is not the one that the proposal was made for.
+
+    Args:
+      proposal: as it was reviewed.
+      path: of the schema.
+      again: the command that makes the proposal.
+    """
     if digest(path) != proposal.schema:
         raise UsageError(
             f"{path} changed since the proposal of run {proposal.run_id} was made: what was reviewed may not be what "
-            f"would be written. Next: millrace schema propose --task {proposal.task} --run {proposal.run_id}"
+            f"would be written. Next: {again}"
         )
 
 

@@ -85,7 +85,7 @@ def evidence(
     stats.mkdir(parents=True)
     lines = [
         {"file": "/d/a.csv", "line": 2 + at, "column": "?", "value": None, "rule": "domain", "message": "", "others": 0}
-        | {"row": json.dumps(ROW | row)}
+        | {"row": json.dumps({**ROW, **row})}
         for at, row in enumerate(bad)
     ]
     pq.write_table(pa.Table.from_pylist(lines, SCHEMA), quarantine / "rows.parquet")
@@ -150,18 +150,45 @@ def test_a_value_that_may_be_another_ones_new_name(tmp_path: Path) -> None:
 
 def test_a_wider_range_of_integers_is_exact(tmp_path: Path) -> None:
     change = only(evidence(tmp_path, [{"hour": "24"}, {"hour": "25"}, {"hour": "24"}]))
-    assert (change.kind, change.text, change.rows) == ("range", "0 to 25, not 0 to 20", 3)
+    assert (change.kind, change.text, change.rows) == ("range", "at most 25, not 20", 3)
     assert change.examples == ("25 at /d/a.csv:3",)
     assert change.doubts == ()
     assert (applied(change)["hour"].int_domain.min, applied(change)["hour"].int_domain.max) == (0, 25)
 
 
 def test_a_wider_range_of_floats_is_rounded_outwards(tmp_path: Path) -> None:
-    change = only(evidence(tmp_path, [{"fare": "117.31"}, {"fare": "-0.123"}, {"fare": 101.5}]))
-    assert change.text == "-0.13 to 120, not 0 to 100"
-    assert change.examples == ("-0.123 at /d/a.csv:3", "117.31 at /d/a.csv:2")
-    assert change.doubts == ("negative where nothing was below 0",)
-    assert applied(change)["fare"].float_domain.max == 120
+    low, high = changes(TASK, schema(), evidence(tmp_path, [{"fare": "117.31"}, {"fare": "-0.123"}, {"fare": 101.5}]))
+    assert (low.text, high.text) == ("at least -0.13, not 0", "at most 120, not 100")
+    assert (low.examples, high.examples) == (("-0.123 at /d/a.csv:3",), ("117.31 at /d/a.csv:2",))
+    assert low.doubts == ("negative where nothing was below 0", "in a single row")
+    assert (low.rows, high.rows, high.doubts) == (1, 2, ())
+    assert applied(high)["fare"].float_domain.max == 120
+
+
+def test_the_ends_of_a_range_are_judged_apart(tmp_path: Path) -> None:
+    low, high = changes(TASK, schema(), evidence(tmp_path, [{"hour": "22"}] * 100 + [{"hour": "-1"}]))
+    assert (high.text, high.rows, high.total, high.doubts) == ("at most 22, not 20", 100, 1000, ())
+    assert (low.text, low.rows, low.examples) == ("at least -1, not 0", 1, ("-1 at /d/a.csv:102",))
+    assert low.doubts == (
+        "negative where nothing was below 0",
+        "-1 often stands for a missing value",
+        "in a single row",
+    )
+    assert (low.choice, high.choice) == ("hour=min", "hour=max")
+    assert [low.names(asked) for asked in ("hour", "hour=min", "hour=max", "hour=None")] == [True, True, False, False]
+    for change, ends in ((low, (-1, 20)), (high, (0, 22))):
+        domain = applied(change)["hour"].int_domain
+        assert (domain.min, domain.max) == ends
+
+
+def test_an_end_of_a_range_that_is_open_stays_open(tmp_path: Path) -> None:
+    found = evidence(tmp_path, [{"hour": "-3"}, {"hour": "25"}])
+    open_below = schema()
+    open_below.feature[1].int_domain.ClearField("min")
+    (change,) = changes(TASK, open_below, found)
+    assert (change.text, change.rows) == ("at most 25, not 20", 1)
+    apply(open_below, change.kind, change.column, change.settings)
+    assert not open_below.feature[1].int_domain.HasField("min")
 
 
 def test_a_required_value_that_is_missing(tmp_path: Path) -> None:
@@ -264,7 +291,7 @@ def test_a_column_that_is_new(tmp_path: Path) -> None:
         new_columns=[{"column": "vendor", "file": "/d/a.csv", "examples": ["A", "B"]}],
     )
     seats, vendor = changes(TASK, schema(), found)
-    assert (seats.text, seats.rows) == ("is new: INT, 1 to 5", 1000)
+    assert (seats.text, seats.rows) == ("is new: INT", 1000)
     assert (vendor.text, vendor.rows) == ("is new: BYTES, one of 2 values", 990)
     assert vendor.examples == ("'A'", "'B'", "in /d/a.csv")
     assert vendor.settings["feature"].startswith("# 1 % of the values missing; 2 distinct\nfeature {\n")
@@ -274,6 +301,12 @@ def test_a_column_that_is_new(tmp_path: Path) -> None:
     assert [feature.name for feature in made.feature][-2:] == ["seats", "vendor"]
     assert made.feature[-1].presence.min_fraction == 0.95
     assert list(made.string_domain[-1].value) == ["A", "B"]
+
+
+def test_a_new_column_that_is_a_flag_is_limited(tmp_path: Path) -> None:
+    values = {"kind": {"Cash": 900, "Card": 100}, "is_card": {"0": 990, "1": 10}}
+    change = only(evidence(tmp_path, present={**dict.fromkeys(ROW, 1000), "is_card": 1000}, values=values))
+    assert change.text == "is new: INT, 0 to 1"
 
 
 def test_a_new_column_without_statistics_is_a_guess(tmp_path: Path) -> None:

@@ -45,8 +45,13 @@ def summaries(**columns: Any) -> dict[str, Summary]:
     return infer([RawBatch(batch, np.arange(2, batch.num_rows + 2))])
 
 
-def summary(values: Any) -> Summary:
-    return summaries(a=values)["a"]
+def summary(values: Any, name: str = "a") -> Summary:
+    return summaries(**{name: values})[name]
+
+
+def integers(low: int, high: int) -> list[str]:
+    """Ten rows for each."""
+    return [str(number) for number in range(low, high + 1)] * 10
 
 
 @pytest.mark.parametrize(
@@ -75,26 +80,85 @@ def test_no_domain_where_the_rows_do_not_cover_it(values: Any) -> None:
     assert domain_values(summary(values)) is None
 
 
-def test_a_range_of_codes() -> None:
-    assert code_range(summary([str(hour) for hour in range(24)] * 10)) == (0, 23)
-    assert code_range(summary([f"{month:02}" for month in range(1, 13)] * 10)) == (1, 12)
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("hour", 0, 23),
+        ("trip_start_hour", 1, 24),
+        ("hourOfDay", 0, 23),
+        ("Month", 1, 12),
+        ("weekday", 0, 6),
+        ("dayofweek", 1, 7),
+        ("day_of_month", 1, 31),
+        ("dow", 1, 7),
+        ("quarter", 1, 4),
+        ("anything", 0, 1),
+    ],
+)
+def test_a_range_of_codes(name: str, low: int, high: int) -> None:
+    assert code_range(summary(integers(low, high), name)) == (low, high)
+
+
+def test_a_range_of_codes_however_they_are_written() -> None:
+    assert code_range(summary([f"{month:02}" for month in range(1, 13)] * 10, "month")) == (1, 12)
     assert code_range(summary(["0", "1.0"] * 10)) == (0, 1)
 
 
+@pytest.mark.parametrize("name", ["is_fraud", "hasCard", "return_flag", "flag"])
+def test_a_flag_by_its_name_may_be_rare(name: str) -> None:
+    assert code_range(summary(["0"] * 980 + ["1"] * 20, name)) == (0, 1)
+    assert code_range(summary(["0"] * 980 + ["1"] * 20, "accidents")) is None
+    assert code_range(summary(integers(0, 2), name)) is None
+
+
 @pytest.mark.parametrize(
-    "values",
+    ("values", "size", "found"),
     [
-        ["0", "2"] * 50,  # a gap
-        ["5", "6"] * 50,  # not from 0 or 1 on
-        ["1"] * 50,  # constant
-        ["0"] * 900 + ["1"] * 90 + ["2"] * 20,  # a count: its end is rare
-        [str(number) for number in range(101)] * 10,  # too many
-        ["0", "1"] * 9,  # too few rows
-        ["0.5", "1"] * 20,
+        (integers(0, 20), 24, (0, 23)),
+        (["3", "5"], 24, (0, 23)),
+        (integers(1, 12), 13, (1, 12)),
+        (integers(1, 11), 13, (0, 12)),
+        (["1"] * 50, 2, (0, 1)),
+        ([str(number) for number in range(2000)], 5000, (0, 4999)),
+        (integers(0, 24), 24, None),
+        (integers(-1, 20), 24, None),
+        ([None], 24, None),
     ],
 )
-def test_no_range_where_it_is_no_code(values: list[str]) -> None:
-    assert code_range(summary(values)) is None
+def test_a_range_of_categories_is_what_the_task_says(
+    values: list[str], size: int, found: tuple[int, int] | None
+) -> None:
+    assert code_range(summary(values), size) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("calls", integers(0, 9)),  # the next customer has 10
+        ("rating", integers(1, 5)),
+        ("day_calls", integers(0, 6)),
+        ("calls_per_day", integers(0, 6)),
+        ("month", integers(1, 11)),  # not all of them: December is to come
+        ("hour", integers(0, 24)),
+        ("month", integers(1, 11) * 20 + ["12"]),  # its end is rare
+        ("weekday", [str(day) for day in range(7)] * 9),  # too few rows
+        ("hour", ["0", "23"] * 200),  # gaps
+        ("flag", ["1"] * 50),  # constant
+        ("flag", ["0", "1"] * 9),
+        ("flag", ["0.5", "1"] * 20),
+        ("1", integers(0, 9)),
+    ],
+)
+def test_no_range_where_it_is_no_code(name: str, values: list[str]) -> None:
+    assert code_range(summary(values, name)) is None
+
+
+def test_a_count_stays_open_with_what_was_seen() -> None:
+    text = draft(TASK, summaries(calls=integers(0, 9), hour=integers(0, 9)), "100 rows")
+    calls, hour = text_format.Parse(text, schema_pb2.Schema()).feature
+    assert not calls.HasField("int_domain")
+    assert '# none missing; 10 distinct; 0 to 9\nfeature {\n  name: "calls"\n' in text
+    assert (hour.int_domain.min, hour.int_domain.max) == (0, 23)
 
 
 def test_lists_keep_their_length() -> None:
@@ -174,7 +238,7 @@ def test_the_whole_text() -> None:
     by_name = {feature.name: feature for feature in schema.feature}
     assert list(by_name) == ["fare", "hour", "kind", "tips", "tolls"]
     assert by_name["hour"].type == schema_pb2.INT
-    assert (by_name["hour"].int_domain.min, by_name["hour"].int_domain.max) == (0, 1)
+    assert (by_name["hour"].int_domain.min, by_name["hour"].int_domain.max) == (0, 23)
     assert by_name["kind"].domain == "kind"
     assert {domain.name: list(domain.value) for domain in schema.string_domain} == {"kind": ["Card", "Cash"]}
     assert by_name["kind"].value_count.min == 1

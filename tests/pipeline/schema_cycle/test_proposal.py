@@ -39,7 +39,7 @@ def test_what_is_saved_is_what_is_loaded(path: Path, tmp_path: Path) -> None:
     doubtful = Change("c2", "missing", "none", 2, 2, (), ("seldom",), {"min_fraction": 0.0})
     proposal = Proposal("trips", "r1", schema.digest(path), 2, 1, (sound, doubtful), ({"what": "x", "rows": 1},))
     save(folder, proposal)
-    assert load(folder) == proposal
+    assert load(folder, "propose") == proposal
     assert (folder / "schema_proposal.pbtxt").read_text() == changed(path, [sound])
     save(folder, Proposal("trips", "r1", "", 2, 0, ()))
     assert list(folder.iterdir()) == []
