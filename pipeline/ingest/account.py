@@ -1,6 +1,7 @@
 """The account of all rows: every one that came in is in a split or in the quarantine, and the sum is checked."""
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Account:
       rows: that came in, as the reader counted them.
       splits: split -> rows written.
       quarantined: rows in the quarantine.
-      broken: (rule, column) -> how often.
+      broken: how often each rule was broken: by rule, column and what was expected, numbers in it apart.
       values: column -> value -> rows: what was outside a domain.
       files: one entry a file: file, span, rows, quarantined, and a digest of the rows that passed, whatever their order.
       new_columns: column -> the first file with it, and values: what the schema does not know.
@@ -50,7 +51,7 @@ class Account:
     rows: int = 0
     splits: Counter[str] = field(default_factory=Counter)
     quarantined: int = 0
-    broken: dict[tuple[str, str | None], Broken] = field(default_factory=dict)
+    broken: dict[tuple[str, str | None, str], Broken] = field(default_factory=dict)
     values: dict[str, Counter[str]] = field(default_factory=dict)
     files: list[dict[str, Any]] = field(default_factory=list)
     new_columns: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -59,7 +60,7 @@ class Account:
 
     def note(self, rule: str, column: str | None, message: str, rows: int, examples: Iterable[dict[str, Any]]) -> None:
         """Counts rows that broke a rule."""
-        entry = self.broken.setdefault((rule, column), Broken(rule, column, message))
+        entry = self.broken.setdefault(_kind(rule, column, message), Broken(rule, column, message))
         entry.rows += rows
         entry.examples = [*entry.examples, *examples][:_EXAMPLES]
 
@@ -80,8 +81,8 @@ class Account:
         self.rows += other.rows
         self.splits.update(other.splits)  # += would drop a split without rows
         self.quarantined += other.quarantined
-        for (rule, column), entry in other.broken.items():
-            self.note(rule, column, entry.message, entry.rows, entry.examples)
+        for entry in other.broken.values():
+            self.note(entry.rule, entry.column, entry.message, entry.rows, entry.examples)
         for column, counts in other.values.items():
             self.note_values(column, counts)
         self.files += other.files
@@ -108,7 +109,7 @@ class Account:
             rows=record["rows"],
             splits=Counter(record["splits"]),
             quarantined=record["quarantined"],
-            broken={(entry.rule, entry.column): entry for entry in broken},
+            broken={_kind(entry.rule, entry.column, entry.message): entry for entry in broken},
             values={column: Counter(counts) for column, counts in record["values"].items()},
             files=list(record["files"]),
             new_columns={e["column"]: {"file": e["file"], "examples": e["examples"]} for e in new},
@@ -130,3 +131,8 @@ class Account:
             "missing_columns": [{"column": n, "file": file} for n, file in sorted(self.missing_columns.items())],
             "times": {split: list(times) for split, times in self.times.items()},
         }
+
+
+def _kind(rule: str, column: str | None, message: str) -> tuple[str, str | None, str]:
+    """What is counted together: records that are no rows are told apart by what was expected of them."""
+    return rule, column, re.sub(r"\d[\d,]*", "#", message.partition(". Received")[0].partition(", received")[0])

@@ -82,3 +82,16 @@ def test_rules_are_sorted_by_how_often_they_were_broken() -> None:
     made.note("type", "a", "m", 1, [])
     made.note("range", "b", "m", 5, [])
     assert [entry["rule"] for entry in made.record()["rules"]] == ["range", "type"]
+
+
+def test_records_that_are_no_rows_are_told_apart_by_what_was_expected() -> None:
+    account = Account()
+    for line, message in enumerate(("expected 3 values. Received: 2", "expected UTF-8. Received: other bytes"), 2):
+        account.note("parse", None, message, 1, [{"file": "a", "line": line, "value": "x"}])
+    account.note("parse", None, "expected 3 values. Received: 5", 1, [{"file": "a", "line": 9, "value": "y"}])
+    again = Account.of_record(account.record())
+    again.add(account)
+    assert [(entry.message, entry.rows) for entry in again.broken.values()] == [
+        ("expected 3 values. Received: 2", 4),
+        ("expected UTF-8. Received: other bytes", 2),
+    ]
