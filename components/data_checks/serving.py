@@ -6,7 +6,6 @@ TensorFlow Serving's PredictionLog. A value that the raw-feature signature sends
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
@@ -94,7 +93,7 @@ def _typed(columns: Mapping[str, pa.Array], kinds: Mapping[str, str], rows: int)
             cast, _ = typed.cast(column, kinds[name])
         except typed.Unsupported:
             cast = pa.nulls(rows, typed.TARGETS[kinds[name]])
-        made[name] = cast if pa.types.is_list(cast.type) else _lists(_present(cast))
+        made[name] = cast if pa.types.is_list(cast.type) else typed.as_lists(_present(cast))
     return pa.table(made) if made else pa.Table.from_batches([pa.RecordBatch.from_struct_array(pa.array([{}] * rows))])
 
 
@@ -106,10 +105,3 @@ def _present(column: pa.Array) -> pa.Array:
     if stand_in is None:
         return column
     return pc.if_else(pc.equal(column, stand_in), pa.scalar(None, column.type), column)
-
-
-def _lists(column: pa.Array) -> pa.Array:
-    """A list of one for each value, null for a missing one."""
-    valid = np.asarray(column.is_valid())
-    offsets = np.concatenate([[0], np.cumsum(valid)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), column.drop_null(), mask=pa.array(~valid))

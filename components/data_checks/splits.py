@@ -62,7 +62,7 @@ def _among(some: np.ndarray, others: np.ndarray) -> int:
 
 def time_overlap(facts: Facts) -> Report:
     """Where rows are split by time, all of one split are before all of the next."""
-    times = facts.account.get("times") or (facts.account.get("time") or {}).get("ranges") or {}
+    times = facts.account.get("times") or {}
     ordered = [(split, times[split]) for split in ("train", "eval", "test") if split in times]
     found = [
         finding(

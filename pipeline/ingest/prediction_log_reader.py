@@ -17,11 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import DataBlocked
+from pipeline.features import INT_MISSING
 from pipeline.ingest import mixed, tfrecord_reader
 from pipeline.ingest.batch import Malformed, RawBatch
 from pipeline.ingest.tfrecord_frames import Frames, frames, shown
-
-MISSING_INT = -(2**63)
 
 
 class _NoRows(Exception):
@@ -165,7 +164,7 @@ def _present(column: np.ndarray) -> pa.Array:
     if column.dtype == object:
         return pa.array([value or None for value in column.tolist()], pa.binary())
     missing = (
-        np.isnan(column) if column.dtype.kind == "f" else column == MISSING_INT if column.dtype == np.int64 else None
+        np.isnan(column) if column.dtype.kind == "f" else column == INT_MISSING if column.dtype == np.int64 else None
     )
     return pa.array(column, mask=missing)
 

@@ -54,6 +54,17 @@ def cast(column: pa.Array, kind: str, decimal: str = ".") -> tuple[pa.Array, np.
     return made, bad
 
 
+def as_lists(values: pa.Array) -> pa.Array:
+    """A flat column as lists of one value, null where it is missing, as tfx_bsl encodes them; lists as they are."""
+    if pa.types.is_list(values.type):
+        return values
+    if not values.null_count:
+        return pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32)), values)
+    present = np.asarray(values.is_valid())
+    offsets = np.concatenate([[0], np.cumsum(present)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), values.drop_null(), mask=pa.array(~present))
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether an Arrow type is a string's or bytes'."""
     return bool(

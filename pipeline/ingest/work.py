@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import DataBlocked, MillraceError
-from pipeline.ingest import files, quarantine
+from pipeline.ingest import files, quarantine, typed
 from pipeline.ingest.account import Account
 from pipeline.ingest.ahead import ahead
 from pipeline.ingest.checking import Checked, Job, Unit, checked, without_duplicates
@@ -157,17 +157,6 @@ def _write(job: Job, unit: Unit, part: Checked, splits: Mapping[str, Shards], en
             written.account.note_times(name, float(times[chosen].min()), float(times[chosen].max()))
         mask = None if chosen.all() else pa.array(chosen)
         rows = {n: values if mask is None else values.filter(mask) for n, values in part.columns.items()}
-        batch = pa.RecordBatch.from_pydict({n: _as_lists(values) for n, values in rows.items()})
+        batch = pa.RecordBatch.from_pydict({n: typed.as_lists(values) for n, values in rows.items()})
         for at in range(0, batch.num_rows, _ENCODED_ROWS):
             splits[name].write(encoder.encode(batch.slice(at, _ENCODED_ROWS)))
-
-
-def _as_lists(values: pa.Array) -> pa.Array:
-    """A flat column as lists of one value, null where it is missing."""
-    if pa.types.is_list(values.type):
-        return values
-    if not values.null_count:
-        return pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32)), values)
-    present = np.asarray(values.is_valid())
-    offsets = np.concatenate([[0], np.cumsum(present)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), values.drop_null(), mask=pa.array(~present))
