@@ -2,7 +2,7 @@
 
 from typing import Any
 
-_ARTIFACTS = ("Quarantine", "Findings", "DataVerdict")
+_ARTIFACTS = ("Quarantine", "Findings", "DataVerdict", "LiteModel")
 
 
 def __getattr__(name: str) -> Any:

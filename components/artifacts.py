@@ -19,3 +19,13 @@ class DataVerdict(artifact.Artifact):
     """The data gate has opened; on a stop there is none."""
 
     TYPE_NAME = "components.DataVerdict"
+
+
+class LiteModel(artifact.Artifact):
+    """The model in the formats of TF Lite and the report on them, see components/lite/executor.py."""
+
+    TYPE_NAME = "components.LiteModel"
+    FILES = "lite"
+    """The folder of those that may be pushed."""
+    BLESSED = "blessed"
+    """Custom property: 1 where no format keeps the model from being pushed."""

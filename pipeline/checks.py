@@ -31,7 +31,10 @@ DEFAULT_LEVELS: dict[str, Level] = {
     "missing_column": "fail",
     "unread_column": "warn",
     "new_column": "warn",
+    "label_values": "fail",
     "label_constant": "fail",
+    "label_unseen": "fail",
+    "label_absent": "warn",
     "leak": "fail",
     "missing_values": "fail",
     "label_shift": "fail",
@@ -155,12 +158,14 @@ class Checks:
       served_drift: the same against the data that the served model learned from.
       skew: limits between logged serving requests and the train split.
       split_drift: limits between the train split and the others, unless they are split by time or span.
-      label_shift: limit for the label's columns against the previous data, and for the label itself between splits.
+      label_shift: limit for the label's columns against the previous data, and for the label itself between splits; of
+        named classes, for the share of each.
       missing_values: by how much the share of missing values of a column may rise.
       duplicate_rows: the largest share of rows that may be exact copies of others.
       volume: the smallest share of the previous data's rows (or the inverse of the largest).
       leak: what a single feature may tell of the label at most. Binary: the AUC of that feature alone. Regression: the
-        absolute rank correlation, or the correlation with the means of its values on other rows.
+        absolute rank correlation, or the correlation with the means of its values on other rows. Named classes: the
+        mean AUC of each class against the rest, by their share of the rows.
       sample_rows: rows of the train split from which leaks, duplicate features and the label are judged.
       severities: exceptions from DEFAULT_LEVELS; one with a feature goes before one without, the last one given wins.
       waivers: what is let through until a day.

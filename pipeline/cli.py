@@ -4,18 +4,21 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
-from pipeline import cli_schema, tasks
+from pipeline import cli_schema, cli_tensorboard, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
 from pipeline.ingest import selection
+from pipeline.lite import MAX_DIFFERENCE
 from pipeline.runners import local, records, summary
 from pipeline.runners.progress import Progress
+from pipeline.strategies import NAMES as STRATEGIES
 from pipeline.terminal import console, print_json, print_rows
 
 app = typer.Typer(
@@ -55,7 +58,26 @@ def run(
     beam: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Beam option KEY=VALUE (repeatable).")
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help="Distribution strategy: auto, one_device, mirrored.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help=f"How training is spread over devices and processes: {', '.join(STRATEGIES)}.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that compute (multi_worker, parameter_server), or replicas.")
+    ] = None,
+    ps: Annotated[
+        int | None, typer.Option(min=1, help="Processes that hold the weights (parameter_server); default 1.")
+    ] = None,
+    warm_start: Annotated[
+        str | None, typer.Option(help="Begin with the weights of the latest blessed model, or of a run's: latest, RUN_ID, none.")
+    ] = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Search for better settings first, as the task says.")] = False,
+    no_tuned: Annotated[
+        bool, typer.Option("--no-tuned", help="Use the task's own settings, not those that an earlier --tune found.")
+    ] = False,
+    lite: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT", help=f"Convert to TF Lite too: {', '.join(MAX_DIFFERENCE)} (repeatable)."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,7 +92,14 @@ def run(
     Exit codes: 0 pushed (or ended where --to asked), 1 failed, 2 usage, 10 stopped by the data gate, 11 model not blessed, 12 model failed the
     serving check.
     """
-    overrides = [*(set_ or []), *([f"training.strategy={strategy}"] if strategy else [])]
+    flags = {"strategy": strategy, "workers": workers, "servers": ps}
+    overrides = [*(set_ or []), *(f"training.{field}={value}" for field, value in flags.items() if value is not None)]
+    if warm_start is not None:
+        overrides.append(f"training.warm_start={'null' if warm_start == 'none' else warm_start}")
+    for name in lite or ():
+        if name not in MAX_DIFFERENCE:
+            raise UsageError(f"--lite: no format {name!r}.{nearest(name, MAX_DIFFERENCE)}")
+    overrides += [f"lite.formats={dumps(lite)}"] if lite else []
     if beam_runner not in _BEAM_RUNNERS:
         raise UsageError(f"--beam-runner: no runner {beam_runner!r}.{nearest(beam_runner, _BEAM_RUNNERS)}")
     for option in beam or ():
@@ -89,6 +118,8 @@ def run(
         cache=not no_cache,
         from_nodes=tuple(from_ or ()),
         to_nodes=tuple(to or ()),
+        tune=tune,
+        tuned=not no_tuned,
     )
     resumed_from = None
     if resume:
@@ -165,8 +196,21 @@ def doctor(
         raise typer.Exit(ExitCode.FAILED)
 
 
+@app.command()
+def worker(
+    task: Annotated[str, typer.Option(help="The task that the chief trains.")],
+    root: Annotated[str, typer.Option(help="The chief's folder of all runs, on storage that both reach.")] = "runs",
+) -> None:
+    """Helps with a training that the chief of TF_CONFIG's cluster runs: waits for it to begin, and ends with it."""
+    from pipeline.train import remote
+
+    tasks.load(task)
+    remote.take_part(RunConfig(task=task, root=root).training)
+
+
 app.command(name="run")(run)
 app.add_typer(cli_schema.app)
+app.command()(cli_tensorboard.tensorboard)
 
 
 def _absolute(path: str | None) -> str | None:

@@ -22,6 +22,8 @@ class RunConfig:
       cache: whether results of earlier runs are reused.
       from_nodes: start here, with the earlier nodes' results of the latest run.
       to_nodes: stop after these.
+      tune: whether to search for better settings, as the task's `tuning` says.
+      tuned: whether values that an earlier search found are used.
     """
 
     task: str
@@ -36,6 +38,8 @@ class RunConfig:
     cache: bool = True
     from_nodes: tuple[str, ...] = ()
     to_nodes: tuple[str, ...] = ()
+    tune: bool = False
+    tuned: bool = True
 
     @property
     def home(self) -> Path:
@@ -51,6 +55,16 @@ class RunConfig:
     def artifacts(self) -> Path:
         """TFX's pipeline root."""
         return self.home / "artifacts"
+
+    @property
+    def training(self) -> Path:
+        """What a training that goes on leaves for its next attempt, and for other processes that help it."""
+        return self.home / "training"
+
+    @property
+    def training(self) -> Path:
+        """Checkpoints and progress of a training that is not over."""
+        return self.home / "training"
 
     @property
     def serving(self) -> Path:

@@ -1,6 +1,7 @@
 """The only wiring: one definition of the pipeline for every runner."""
 
 import dataclasses
+import importlib.metadata
 import json
 from typing import Any
 
@@ -8,9 +9,9 @@ import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
-from tfx.components import Evaluator, ExampleValidator, Pusher, SchemaGen
-from tfx.dsl.components.base import base_node, executor_spec
-from tfx.proto import example_gen_pb2, pusher_pb2, range_config_pb2
+from tfx.components import Evaluator, ExampleValidator, SchemaGen
+from tfx.dsl.components.base import base_node
+from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import BaseChannel, standard_artifacts
 
 from components.artifacts import DataVerdict
@@ -19,23 +20,28 @@ from components.curated_schema import CuratedSchema
 from components.data_checks import DataChecks
 from components.data_gate import DataGate
 from components.example_gen import ExampleGen
-from components.pusher import Executor as PusherExecutor
+from components.lite import LiteConverter
+from components.pusher import Pusher
 from components.reference_statistics import PreviousStatistics, ServedStatistics
 from components.statistics_gen import StatisticsGen
 from components.trainer import Trainer
 from components.transform import Transform
+from components.tuner import LatestTuned, Tuner
+from components.warm_start import EarlierModel
 from pipeline import fingerprint, schema, sources
 from pipeline.checks import waivers_today
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
-from pipeline.ingest import files, read, selection
+from pipeline.ingest import files, images, read, selection
 from pipeline.overrides import section_of
 from pipeline.splits import HashSplit
 from pipeline.task import Task
+from pipeline.train.fit import check as check_training
 
 _INGEST_SECTIONS = frozenset({"split", "rows"})
 _CHECKS_SECTIONS = frozenset({"features", "label", "split", "rows", "checks", "evaluation"})
 _TRANSFORM_SECTIONS = frozenset({"features", "label"})
+_LITE_SECTIONS = frozenset({"features", "label", "lite"})
 _QUANTILE_BUCKETS = 50
 """Of each numeric column's statistics: distances between numbers are measured on them."""
 
@@ -52,7 +58,11 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
     """
     curated = schema.path_of(task.name)
     reviewed = (
-        CuratedSchema(text=text_format.MessageToString(schema.read(curated))).with_id("SchemaGen") if curated else None
+        CuratedSchema(
+            text=text_format.MessageToString(schema.with_images(schema.read(curated), task.features))
+        ).with_id("SchemaGen")
+        if curated
+        else None
     )
     known = reviewed.outputs["schema"] if reviewed else None
     examples = _example_gen(task, config, known)
@@ -60,7 +70,10 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
     statistics = StatisticsGen(
         examples=examples.outputs["examples"],
         schema=known,
-        stats_options=tfdv.StatsOptions(num_quantiles_histogram_buckets=_QUANTILE_BUCKETS),
+        stats_options=tfdv.StatsOptions(
+            num_quantiles_histogram_buckets=_QUANTILE_BUCKETS,
+            schema=None if reviewed else schema.of_images(task.features),
+        ),
         code=fingerprint.of("components.statistics_gen.executor"),
     )
     schema_gen = reviewed or SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
@@ -106,14 +119,20 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         disable_analyzer_cache=True,
         custom_config=_for_preprocessing(task, config),
     )
+    tuned, values = _tuned(task, config, transform)
+    earlier = _earlier_model(task)
     trainer = Trainer(
         examples=transform.outputs["transformed_examples"],
         raw_examples=examples.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
-        run_fn="pipeline.train.run_fn",
+        run_fn="pipeline.train.run.run_fn",
         custom_config=_for_training(task, config),
+        base_model=earlier.outputs["model"] if earlier else None,
+        hyperparameters=values,
     )
     trainer.add_upstream_node(gate)
+    if isinstance(tuned, Tuner):
+        tuned.add_upstream_node(gate)
     baseline = tfx.dsl.Resolver(
         strategy_class=LatestBlessedBaseline,
         model=tfx.dsl.Channel(type=standard_artifacts.Model),
@@ -125,21 +144,28 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         schema=schema_gen.outputs["schema"],
-        example_splits=["test" if "test" in task.split.names else "eval"],
+        example_splits=[_measuring(task)],
         eval_config=eval_config(task),
     )
+    lite = None
+    if task.lite.formats:
+        lite = LiteConverter(
+            model=trainer.outputs["model"],
+            examples=examples.outputs["examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            **_for_lite(task, config),
+        ).with_id("Lite")
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(config.serving))
-        ),
+        lite=lite.outputs["lite"] if lite else None,
+        folder=str(config.serving),
         custom_config={"code": fingerprint.of("components.pusher.executor")},
-        custom_executor_spec=executor_spec.ExecutorClassSpec(PusherExecutor),
     )
     nodes: list[base_node.BaseNode] = [
         schema_gen, examples, statistics, validator, previous, served, checks, gate,
-        transform, trainer, baseline, evaluator, pusher,
+        transform, *(node for node in (tuned, earlier) if node), trainer, baseline, evaluator,
+        *([lite] if lite else []), pusher,
     ]  # fmt: skip
     return tfx.dsl.Pipeline(
         pipeline_name=task.name,
@@ -179,6 +205,7 @@ def _example_gen(task: Task, config: RunConfig, known: BaseChannel | None) -> ba
             "overrides": [o for o in config.overrides if section_of(o) in _INGEST_SECTIONS],
             "source": sources.settings(source),
             "needed": dict(task.columns),
+            "images": [dataclasses.asdict(image) for image in images.encoded(task.features)],
             "code": fingerprint.of(
                 "components.example_gen.executor", read.module_of(source), settings=(task.split, task.rows)
             ),
@@ -227,6 +254,25 @@ def _for_checks(task: Task, config: RunConfig) -> dict[str, str]:
     }
 
 
+def _measuring(task: Task) -> str:
+    """The split that measures the model."""
+    return "test" if "test" in task.split.names else "eval"
+
+
+def _for_lite(task: Task, config: RunConfig) -> dict[str, str]:
+    """What the converter is told: beside the model and the rows, what it depends on."""
+    kinds = {type(part).__module__ for part in (*task.features, task.label)}
+    runtime = importlib.metadata.version("ai-edge-litert")
+    return {
+        "task": task.name,
+        "overrides": json.dumps([o for o in config.overrides if section_of(o) in _LITE_SECTIONS]),
+        "split": _measuring(task),
+        "code": fingerprint.of(
+            "components.lite.executor", *sorted(kinds), settings=(task.features, task.label, task.lite, runtime)
+        ),
+    }
+
+
 def _for_preprocessing(task: Task, config: RunConfig) -> dict[str, Any]:
     """What `preprocessing_fn` is told: only what it depends on, so that an edit of the model leaves its cache alone."""
     kinds = {type(part).__module__ for part in (*task.features, task.label)}
@@ -239,14 +285,58 @@ def _for_preprocessing(task: Task, config: RunConfig) -> dict[str, Any]:
     }
 
 
+def _tuned(task: Task, config: RunConfig, transform: Transform) -> tuple[base_node.BaseNode | None, BaseChannel | None]:
+    """What gives the Trainer values of settings, and these: a search, what an earlier one found, or nothing."""
+    if config.tune:
+        tuner = Tuner(
+            examples=transform.outputs["transformed_examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            tuner_fn="components.tuner.search.tuner_fn",
+            custom_config=_for_tuning(task, config),
+        )
+        return tuner, tuner.outputs["best_hyperparameters"]
+    if task.tuning is None or not config.tuned:
+        return None, None
+    found = tfx.dsl.Resolver(
+        strategy_class=LatestTuned, hyperparameters=tfx.dsl.Channel(type=standard_artifacts.HyperParameters)
+    ).with_id("Tuned")
+    return found, found.outputs["hyperparameters"]
+
+
+def _earlier_model(task: Task) -> base_node.BaseNode | None:
+    """What finds the model that the training begins with, if it is to."""
+    if task.training.warm_start is None:
+        return None
+    return tfx.dsl.Resolver(
+        strategy_class=EarlierModel,
+        config={"run": task.training.warm_start},
+        model=tfx.dsl.Channel(type=standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id("WarmStart")
+
+
+def _for_tuning(task: Task, config: RunConfig) -> dict[str, Any]:
+    """What `tuner_fn` is told; `code` is what a trial's result depends on, beside its settings and the data."""
+    training = _for_training(task, config)
+    return {
+        **training,
+        "overrides": [o for o in config.overrides if section_of(o) != "lite"],
+        "search": repr(task.tuning),
+        "searching": fingerprint.of("components.tuner.search"),
+        "folder": str(config.home / "tuning"),
+    }
+
+
 def _for_training(task: Task, config: RunConfig) -> dict[str, Any]:
     """What `run_fn` is told."""
+    check_training(task)
     return {
         "task": task.name,
-        "overrides": list(config.overrides),
+        "overrides": [o for o in config.overrides if section_of(o) not in ("tuning", "lite")],
+        "checkpoints": str(config.training),
         "code": fingerprint.of(
-            "pipeline.train",
-            type(task.model).__module__,
-            settings=(task.features, task.label, task.model, task.training),
+            "pipeline.train.run",
+            *sorted({type(part).__module__ for part in (task.model, *task.features)}),
+            settings=(task.features, task.label, task.model, task.model.origin, task.training),
         ),
     }

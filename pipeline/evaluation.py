@@ -9,14 +9,13 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from pipeline import curves, fingerprint
+from pipeline import class_metrics, curves, fingerprint
 from pipeline.export import LABELS_SIGNATURE, SERVING_SIGNATURE
 from pipeline.gates import HIGHER_IS_BETTER, Gate
+from pipeline.labels import Classes, Label, MultiLabel
 from pipeline.task import Task
 
-_CLASSES = {
-    "auc": "Auc",
-    "auc_pr": "AucPr",
+_TFMAS = {
     "binary_accuracy": "BinaryAccuracy",
     "precision": "Precision",
     "recall": "Recall",
@@ -30,6 +29,13 @@ _CLASSES = {
     "mean_prediction": "MeanPrediction",
     "calibration": "Calibration",
 }
+_OURS = {
+    "auc": curves.Auc,
+    "auc_pr": curves.AucPr,
+    "micro_auc": class_metrics.ClassAuc,
+    "macro_auc": class_metrics.ClassAuc,
+}
+_PER_CLASS = "per_class"
 BASELINE = "baseline"
 OVERALL = "overall"
 _EQUAL = 1e-10
@@ -47,33 +53,44 @@ def eval_config(task: Task) -> config_pb2.EvalConfig:
         "signature_name": SERVING_SIGNATURE,
         "preprocessing_function_names": [LABELS_SIGNATURE],
         "label_key": task.label.transformed,
+        "prediction_key": task.label.output,
     }
+    metrics = [
+        config_pb2.MetricConfig(
+            **_implementation(metric, task.label), per_slice_thresholds=[_threshold(gate) for gate in rules]
+        )
+        for metric, rules in gates.items()
+    ]
+    if isinstance(task.label, Classes):
+        metrics.append(config_pb2.MetricConfig(**_configured(_PER_CLASS, class_metrics.PerClass, task.label)))
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(**spec)],
         slicing_specs=[
             config_pb2.SlicingSpec(),
             *(config_pb2.SlicingSpec(feature_keys=list(cross)) for cross in task.evaluation.crosses),
         ],
-        metrics_specs=[
-            config_pb2.MetricsSpec(
-                metrics=[
-                    config_pb2.MetricConfig(
-                        **_implementation(metric), per_slice_thresholds=[_threshold(gate) for gate in rules]
-                    )
-                    for metric, rules in gates.items()
-                ]
-            )
-        ],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
     )
 
 
-def _implementation(metric: str) -> dict[str, str]:
+def _implementation(metric: str, label: Label) -> dict[str, str]:
     """The class of a metric and its arguments, which TFMA takes as the inside of a JSON object."""
-    name = _CLASSES[metric]
-    if not hasattr(curves, name):
-        return {"class_name": name, "config": f'"name": "{metric}"'}
-    code = fingerprint.of(curves.__name__)
-    return {"class_name": name, "module": curves.__name__, "config": f'"name": "{metric}", "code": "{code}"'}
+    if metric in _TFMAS:
+        return {"class_name": _TFMAS[metric], "config": f'"name": "{metric}"'}
+    return _configured(metric, _OURS.get(metric, class_metrics.Classified), label)
+
+
+def _configured(metric: str, own: type, label: Label) -> dict[str, str]:
+    """A class of ours, with what it has to know of the label."""
+    arguments: dict[str, Any] = {"name": metric, "code": fingerprint.of(own.__module__)}
+    if isinstance(label, Classes):
+        arguments |= {"classes": len(label.names), "threshold": _threshold_of(label)}
+    return {"class_name": own.__name__, "module": own.__module__, "config": json.dumps(arguments)[1:-1]}
+
+
+def _threshold_of(label: Classes) -> float | None:
+    """The probability above which a class is chosen; None where the most probable one is."""
+    return label.threshold if isinstance(label, MultiLabel) else None
 
 
 def _threshold(gate: Gate) -> config_pb2.PerSliceMetricThreshold:
@@ -112,6 +129,27 @@ def metrics(evaluation: str, model_name: str | None = None) -> dict[str, dict[st
             raise
         return {}
     return {_slice_name(key): dict(_values(value[""][""])) for key, value in result.slicing_metrics} if result else {}
+
+
+def by_class(evaluation: str, label: Label) -> dict[str, dict[str, float]]:
+    """What is known of each class, of all rows together.
+
+    Args:
+      evaluation: the URI of a ModelEvaluation artifact.
+      label: of the task.
+
+    Returns:
+      `{"cat": {"precision": 0.9, "recall": 0.8, "f1": 0.85, "example_count": 100.0}, …}` in the label's order; empty
+      for a label without named classes.
+    """
+    if not isinstance(label, Classes):
+        return {}
+    (overall,) = (value for key, value in tfma.load_eval_result(evaluation).slicing_metrics if not key)
+    known = (dict(_values(overall[""].get(f"classId:{number}", {}))) for number in range(len(label.names)))
+    return {
+        name: {part: values[part] for part in class_metrics.PER_CLASS if part in values}
+        for name, values in zip(label.names, known, strict=True)
+    }
 
 
 def _slice_name(key: Iterable[tuple[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """What a task measures, and the rules a candidate model must pass: plain settings, no TensorFlow."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.errors import TaskError, nearest
@@ -16,12 +17,28 @@ HIGHER_IS_BETTER = {
     "mse": False,
     "rmse": False,
     "squared_pearson": True,
+    "accuracy": True,
+    "top_2_accuracy": True,
+    "top_3_accuracy": True,
+    "top_5_accuracy": True,
+    "cross_entropy": False,
+    "macro_precision": True,
+    "macro_recall": True,
+    "macro_f1": True,
+    "lowest_recall": True,
+    "micro_precision": True,
+    "micro_recall": True,
+    "micro_f1": True,
+    "micro_auc": True,
+    "macro_auc": True,
+    "exact_match": True,
+    "hamming_accuracy": True,
     "example_count": None,
     "mean_label": None,
     "mean_prediction": None,
     "calibration": None,
 }
-"""Metric -> whether a higher value is better; None where neither is."""
+"""Metric -> whether a higher value is better; None where neither is. Which of them fit a label, the label says."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +125,17 @@ class Evaluation:
 
             if gate.cross and gate.cross not in self.crosses:
                 raise TaskError(f"evaluation: {gate}: expected `per` to be one of the slices. Received: {self.slices}")
+
+    def unfit(self, kind: str, measures: Iterable[str]) -> list[str]:
+        """A sentence where metrics do not fit the label; else empty.
+
+        Args:
+          kind: of the label, for the message.
+          measures: the metrics that fit it, see Label.measures.
+        """
+        fitting = [metric for metric in HIGHER_IS_BETTER if metric in set(measures)]
+        others = [metric for metric in self.metrics if metric not in fitting]
+        return [f"evaluation: a {kind} label has {', '.join(fitting)}. Received: {', '.join(others)}"] if others else []
 
     @property
     def crosses(self) -> tuple[tuple[str, ...], ...]:

@@ -4,12 +4,14 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from pipeline.errors import TaskError, UsageError, nearest, raise_all
+from pipeline.features.base import Feature
 from pipeline.rows import Matches
 from pipeline.task import Task
 
@@ -112,6 +114,24 @@ def read(path: Path) -> schema_pb2.Schema:
     return parse(text_of(path), path)
 
 
+def with_images(schema: schema_pb2.Schema, features: Sequence[Feature]) -> schema_pb2.Schema:
+    """The schema with `image_domain {}` where a feature reads images: nobody counts how often each of these occurs."""
+    marked = schema_pb2.Schema()
+    marked.CopyFrom(schema)
+    images = {feature.name for feature in features if feature.modality == "image"}
+    for column in marked.feature:
+        if column.name in images and column.type == schema_pb2.BYTES and column.WhichOneof("domain_info") is None:
+            column.image_domain.SetInParent()
+    return marked
+
+
+def of_images(features: Sequence[Feature]) -> schema_pb2.Schema | None:
+    """What is known of a task's columns without a schema: which hold images; None where none does."""
+    names = [feature.name for feature in features if feature.modality == "image"]
+    columns = [schema_pb2.Feature(name=name, type=schema_pb2.BYTES) for name in names]
+    return with_images(schema_pb2.Schema(feature=columns), features) if names else None
+
+
 def check(task: Task, schema: schema_pb2.Schema) -> None:
     """Compares what the task reads with what the schema holds.
 
@@ -132,8 +152,11 @@ def check(task: Task, schema: schema_pb2.Schema) -> None:
                 f"Received: type={received}"
             )
     for column in sorted(task.label.columns):
-        if types.get(column) == "BYTES":
-            problems.append(f"label column {column!r}: expected FLOAT or INT. Received: type=BYTES")
+        accepted = task.label.accepts
+        if types.get(column, accepted[0]) not in accepted:
+            problems.append(
+                f"label column {column!r}: expected {' or '.join(accepted)}. Received: type={types[column]}"
+            )
     for rule in task.rows.rules:
         wanted = ("BYTES",) if isinstance(rule, Matches) else ("FLOAT", "INT")
         problems += [

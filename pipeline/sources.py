@@ -1,9 +1,13 @@
 """Where rows come from: the settings of each kind of source. Reading them is in `pipeline/ingest`."""
 
+import contextlib
 import dataclasses
+import hashlib
+import importlib
 import importlib.util
 import os
 import re
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -177,12 +181,89 @@ class BigQuery(Source):
         return True
 
 
+@dataclass(frozen=True)
+class Prepared(Source):
+    """Parquet that is made when a run first needs it, in the cache folder of the user; or other files, by `--data`.
+
+    They are in `$XDG_CACHE_HOME/millrace/<name>-<digest>`, or in ~/.cache where that is not set. The digest is of the
+    code that makes them: when that changes, they are made anew.
+
+    Attributes:
+      path: `package.module:function`, which writes the files into the folder that it is given.
+      name: of the data; the start of the folder's name.
+    """
+
+    name: str = "data"
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.]+:\w+", self.path):
+            raise TaskError(f"Prepared: expected package.module:function. Received: path={self.path!r}")
+
+    def at(self, path: str | None) -> Source:
+        return Parquet(path).at(path) if path else Parquet(str(self._made()))
+
+    def _made(self) -> Path:
+        """The folder, with the files in it.
+
+        A folder is renamed to its name when it is whole: one that was cut off, or is made twice at a time, does no harm.
+        """
+        module, _, function = self.path.partition(":")
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "millrace"
+        folder = caches / f"{self.name}-{_digest(module)}"
+        if folder.is_dir():
+            return folder
+        try:
+            caches.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=f".{self.name}-", dir=caches) as unfinished:
+                made = Path(unfinished) / "made"
+                made.mkdir()
+                getattr(importlib.import_module(module), function)(made)
+                with contextlib.suppress(FileExistsError):
+                    _rename(made, folder)
+        except OSError as error:
+            raise UsageError(
+                f"data: the files of {self.name} can't be written to {caches}: {error}. "
+                "Next: free or unlock it, set XDG_CACHE_HOME to another folder, or add --data with files of your own"
+            ) from error
+        return folder
+
+
+def _digest(module: str) -> str:
+    """Of the code of a module and of those beside it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise TaskError(f"Prepared: there is no module {module}. Next: correct the task's source")
+    digest = hashlib.sha256()
+    for file in sorted(Path(spec.origin).parent.glob("*.py")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _rename(made: Path, folder: Path) -> None:
+    """Renames a folder; FileExistsError where another process was first."""
+    try:
+        made.rename(folder)
+    except OSError as error:
+        if folder.is_dir():
+            raise FileExistsError(str(folder)) from error
+        raise
+
+
 def bundled_taxi_trips() -> str:
     """Folder of the 15,002 Chicago taxi trips inside the tfx wheel; tfx itself is not imported."""
+    return str(_examples_of_tfx("The bundled taxi trips") / "chicago_taxi_pipeline" / "data" / "simple")
+
+
+def bundled_movie_reviews() -> str:
+    """File of the 100 movie reviews with labels inside the tfx wheel; tfx itself is not imported."""
+    return str(_examples_of_tfx("The bundled movie reviews") / "imdb" / "data" / "imdb_small_with_labels.txt")
+
+
+def _examples_of_tfx(what: str) -> Path:
     spec = importlib.util.find_spec("tfx")
     if spec is None or spec.origin is None:
-        raise UsageError("The bundled taxi trips are inside the tfx package, which is not installed. Next: make env")
-    return str(Path(spec.origin).parent / "examples" / "chicago_taxi_pipeline" / "data" / "simple")
+        raise UsageError(f"{what} are inside the tfx package, which is not installed. Next: make env")
+    return Path(spec.origin).parent / "examples"
 
 
 def settings(source: Source) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """How rows are divided into the splits train, eval and, where asked for, test."""
 
-import dataclasses
 import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,25 +96,45 @@ class SpanSplit:
 class FolderSplit:
     """By folder: the source's path holds a folder for each split.
 
+    Data that comes as train and test, such as MNIST, has no rows to choose settings by: `FolderSplit(eval=None,
+    test="test")` takes these out of the folder train, by a hash of the row, and leaves the folder test alone.
+
     Attributes:
       train: its name.
-      eval: its name.
+      eval: its name, or None.
       test: its name, or None.
+      train_parts: of the rows in the folder train, where eval has no folder: those that stay.
+      eval_parts: those that become eval; train_parts=9, eval_parts=1 gives a tenth.
     """
 
     train: str = "train"
-    eval: str = "eval"
+    eval: str | None = "eval"
     test: str | None = None
+    train_parts: int = 9
+    eval_parts: int = 1
+
+    def __post_init__(self) -> None:
+        named = list(self.folders.values())
+        if not self.train or len(set(named)) < len(named):
+            raise TaskError(
+                "split: expected a folder of its own for each split. "
+                f"Received: train={self.train!r}, eval={self.eval!r}, test={self.test!r}"
+            )
+        if self.train_parts <= 0 or self.eval_parts <= 0:
+            raise TaskError(
+                "split: expected whole parts, at least 1 of train and eval. "
+                f"Received: train_parts={self.train_parts}, eval_parts={self.eval_parts}"
+            )
 
     @property
     def folders(self) -> dict[str, str]:
-        """Split -> folder."""
-        return {name: folder for name, folder in dataclasses.asdict(self).items() if folder}
+        """Split -> folder, of those that have one."""
+        return {name: folder for name in NAMES if (folder := getattr(self, name))}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The splits that there are."""
-        return tuple(self.folders)
+        return NAMES if self.test else NAMES[:2]
 
 
 Split = HashSplit | TimeSplit | SpanSplit | FolderSplit

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 
 from pipeline.checks import Checks
 from pipeline.errors import TaskError, raise_all
-from pipeline.features import Feature
+from pipeline.features.base import Feature
 from pipeline.gates import Evaluation
 from pipeline.labels import Label
+from pipeline.lite import Lite
 from pipeline.models.base import Model
 from pipeline.rows import RowRules
 from pipeline.sources import BigQuery, Source
 from pipeline.splits import HashSplit, SpanSplit, Split, TimeSplit
 from pipeline.training import Training
+from pipeline.tuning import Tuning
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Task:
       model: family and settings.
       training: steps, batches, optimizer.
       evaluation: metrics, slices, gates.
+      tuning: the search for better settings that `--tune` runs, or None.
+      lite: what is converted to TF Lite, and how good it must be; nothing by default.
 
     Raises:
       TaskError: the parts contradict each other; all problems are listed at once.
@@ -47,6 +51,8 @@ class Task:
     rows: RowRules = field(default_factory=RowRules)
     checks: Checks = field(default_factory=Checks)
     training: Training = field(default_factory=Training)
+    tuning: Tuning | None = None
+    lite: Lite = field(default_factory=Lite)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
@@ -68,6 +74,9 @@ class Task:
             problems.append("rows: a query's rows are not quarantined: expected the rules in its WHERE.")
         if isinstance(self.source, BigQuery) and isinstance(self.split, HashSplit) and len(self.split.by) > 1:
             problems.append(f"split: a query's rows are split by one column at most. Received: by={self.split.by}")
+        problems += self.model.problems(self.features)
+        problems += self.evaluation.unfit(type(self.label).__name__, self.label.measures)
+        problems += self.tuning.problems(model=self.model, training=self.training) if self.tuning else []
         raise_all(TaskError, f"task {self.name!r} contradicts itself:", problems)
 
     @property
@@ -83,3 +92,9 @@ class Task:
             roles[self.split.column] = "the time that rows are split by"
         roles[self.label.name] = "the label"
         return dict(sorted(roles.items()))
+
+    @property
+    def accepts(self) -> dict[str, tuple[str, ...]]:
+        """Column -> the schema types that the task takes there; a column that it does not name takes any."""
+        labels: dict[str, tuple[str, ...]] = dict.fromkeys(self.label.columns, self.label.accepts)
+        return labels | {feature.name: feature.accepts for feature in self.features}

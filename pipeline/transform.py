@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from pipeline import tasks
-from pipeline.features import Feature, dense_floats
+from pipeline.features.base import Feature, dense
 from pipeline.labels import Label
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
       custom_config: `{"task": name, "overrides": […]}`, set by `pipeline.dag`.
 
     Returns:
-      Transformed name -> tensor of shape [rows, 1], features and label.
+      Transformed name -> tensor of shape [rows, …], features and label.
     """
     task = tasks.load(custom_config["task"], custom_config["overrides"])
     return preprocess(inputs, task.features, task.label)
@@ -29,6 +29,6 @@ def preprocess(inputs: dict[str, Any], features: tuple[Feature, ...], label: Lab
     import tensorflow as tf
 
     outputs = {feature.transformed: feature.preprocess(inputs[feature.name]) for feature in features}
-    values = {column: dense_floats(inputs[column]) for column in label.columns}
-    outputs[label.transformed] = tf.expand_dims(label.target(values), 1)
+    values = {column: dense(inputs[column]) for column in label.columns}
+    outputs[label.transformed] = tf.reshape(label.target(values), [-1, *label.shape])
     return outputs

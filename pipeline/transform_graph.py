@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline.features import INT_MISSING
+from pipeline.features.base import INT_MISSING
 
 EMPTY: dict[tf.DType, Any] = {tf.float32: float("nan"), tf.int64: INT_MISSING, tf.string: ""}
 """What stands for a missing value in a dense column."""

@@ -46,7 +46,7 @@ class Transformed:
 
 @pytest.fixture(scope="session")
 def example() -> Callable[[Row], bytes]:
-    """A function: column -> value or None, to a serialised tf.Example."""
+    """A function: column -> value, values or None, to a serialised tf.Example."""
     import numpy as np
     import tensorflow as tf
 
@@ -55,13 +55,14 @@ def example() -> Callable[[Row], bytes]:
         for name, value in row.items():
             if value is None:
                 continue
-            if isinstance(value, str | bytes):
-                value = value.encode() if isinstance(value, str) else value
-                features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-            elif isinstance(value, int | np.integer):
-                features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+            values = value if isinstance(value, list | np.ndarray) else [value]
+            if isinstance(values[0], str | bytes):
+                encoded_values = [v.encode() if isinstance(v, str) else v for v in values]
+                features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded_values))
+            elif isinstance(values[0], int | np.integer):
+                features[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
             else:
-                features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
+                features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
         encoded: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
         return encoded
 
@@ -114,7 +115,7 @@ def transformed(
         made = transform.transform_features_layer()(tf.io.parse_example(raw, spec))
         columns = {name: value.numpy() for name, value in made.items()}
         folder = tmp_path_factory.mktemp("examples")
-        encoded = [example({name: column[i, 0] for name, column in columns.items()}) for i in range(len(rows))]
+        encoded = [example({name: column[i] for name, column in columns.items()}) for i in range(len(rows))]
         return Transformed(
             transform, raw, columns, [write(raw, folder / "raw.gz")], [write(encoded, folder / "transformed.gz")]
         )

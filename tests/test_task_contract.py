@@ -1,10 +1,10 @@
 """The contract that every task keeps; a new task is tested by being there.
 
-On the first rows of a task's own data: names and types against its schema, a transform, a few training steps, an
+On the first rows of a task's own data, or, in place of what would be downloaded, of noise of the same shape: names and types against its schema, a transform, a few training steps, an
 evaluation config that TFMA accepts, an export that a TF1 session, TF Serving's path, can run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from tensorflow_transform.tf_metadata import schema_utils
 
 from pipeline import schema, tasks
 from pipeline.evaluation import eval_config
-from pipeline.export import LABELS_SIGNATURE, _session, export, predict, verify
+from pipeline.export import LABELS_SIGNATURE, Trained, _session, export, verify
 from pipeline.ingest import checking, columns, infer, read, selection
 from pipeline.ingest.partition import Partition
-from pipeline.labels import Binary
+from pipeline.labels import Binary, Classes, MultiClass
 from pipeline.task import Task
-from pipeline.train import compiled, fit, label_scale, rows
+from pipeline.train.loop import compiled, fit
+from pipeline.train.rows import label_scale, rows
 from pipeline.transform_graph import TransformGraph
 
 ROWS = 200
@@ -40,9 +41,26 @@ class Case:
     data: Any
 
 
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In place of the images that keras.datasets downloads, some of noise; and a cache folder of its own for them."""
+
+    def images(*shape: int) -> Callable[[], Any]:
+        random = np.random.default_rng(2)
+        sets = [(random.integers(0, 256, (n, *shape), np.uint8), np.arange(n) % 10) for n in (300, 50)]
+        return lambda: sets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr(keras.datasets.mnist, "load_data", images(28, 28))
+        patch.setattr(keras.datasets.cifar10, "load_data", images(32, 32, 3))
+        yield
+
+
 @pytest.fixture(scope="module", params=tasks.names())
-def case(request: pytest.FixtureRequest, transformed: Callable[..., Any]) -> Case:
+def case(request: pytest.FixtureRequest, transformed: Callable[..., Any], noise: None) -> Case:
     task = tasks.load(request.param)
+    task = replace(task, source=task.source.at(None))
     path = next(iter(selection.selected(task.source, task.split).values()))[0]
     known = schema_of(task, path)
     job = checking.Job(
@@ -82,21 +100,31 @@ def test_data_is_there_and_fits(case: Case) -> None:
     schema.check(case.task, case.schema)
 
 
-def test_transformed_columns_have_their_types_and_ranges(case: Case) -> None:
+def test_a_model_reads_columns_of_the_shapes_types_and_ranges_that_the_features_say(case: Case) -> None:
     for feature in case.task.features:
-        column = case.data.columns[feature.transformed]
-        assert column.shape == (len(case.data.raw), 1), feature.name
-        if feature.cardinality is None:
-            assert column.dtype == np.float32
-            assert np.isfinite(column).all(), feature.name
-        else:
-            assert column.dtype == np.int64
+        column = feature.model_input(tf.constant(case.data.columns[feature.transformed])).numpy()
+        assert column.shape == (len(case.data.raw), *feature.shape), feature.name
+        assert column.dtype == feature.dtype, feature.name
+        if feature.cardinality is not None:
             assert 0 <= column.min() <= column.max() < feature.cardinality, feature.name
-    target = case.data.columns[case.task.label.transformed]
+        elif column.dtype == np.float32:
+            assert np.isfinite(column).all(), feature.name
+
+
+def test_the_label_is_known_and_differs_from_row_to_row(case: Case) -> None:
+    label, target = case.task.label, case.data.columns[case.task.label.transformed]
+    assert target.shape == (len(case.data.raw), *label.shape)
+    assert target.dtype == np.float32
     assert np.isfinite(target).all()
-    assert len(np.unique(target)) > 1, "the label is the same in every row"
-    if isinstance(case.task.label, Binary):
+    assert len(np.unique(target, axis=0)) > 1, "the label is the same in every row"
+    if isinstance(label, MultiClass):
+        assert set(np.unique(target)) <= set(range(label.units))
+    elif isinstance(label, Binary | Classes):
         assert set(np.unique(target)) <= {0.0, 1.0}
+
+
+def test_its_metrics_fit_its_label(case: Case) -> None:
+    assert set(case.task.evaluation.metrics) <= case.task.label.measures
 
 
 def test_evaluation_config_is_one_that_tfma_accepts(case: Case) -> None:
@@ -112,16 +140,21 @@ def test_trains_and_its_export_answers_as_the_model(case: Case, tmp_path: Path) 
     steps = replace(case.task.training, steps=2, batch_size=64, validate_every=2, early_stopping=None)
     task, data = replace(case.task, training=steps), case.data
     keras.utils.set_random_seed(1)
-    model = compiled(task, label_scale(rows(data.files, data.transform, task, ROWS)))
+    scale = label_scale(rows(data.files, data.transform, task, ROWS))
+    model = compiled(task, scale)
     before = [weight.copy() for weight in model.get_weights()]
     history = fit(model, data.files, data.files, data.transform, task, str(tmp_path / "logs"))
     assert np.isfinite([*history.history["loss"], *history.history["val_loss"]]).all()
     assert any((old != new).any() for old, new in zip(before, model.get_weights(), strict=True))
 
-    path, graph = str(tmp_path / "model"), TransformGraph(data.transform)
-    export(model, graph, task.features, task.label, path)
-    spec = {feature.name: graph.spec[feature.name] for feature in task.features}
-    expected = predict(model, graph, task.features, tf.io.parse_example(data.raw, spec)).numpy()
-    verify(path, data.raw, expected, task.features, task.label)
-    labels = _session(path)(LABELS_SIGNATURE, task.label.transformed, lambda types: {"examples": data.raw})
-    np.testing.assert_array_equal(labels, data.columns[task.label.transformed])
+    path, label = str(tmp_path / "model"), task.label
+    trained = Trained(model, scale, TransformGraph(data.transform), task.features, label)
+    export(trained, path)
+    verify(path, data.raw, trained)
+    answers = trained.answers(tf.io.parse_example(data.raw, trained.serving_spec))
+    assert label.output in answers
+    assert all(answer.shape[0] == len(data.raw) for answer in answers.values())
+    if isinstance(label, Classes):
+        assert answers["classes"].numpy()[-1].tolist() == [name.encode() for name in label.names]
+    labels = _session(path)(LABELS_SIGNATURE, label.transformed, lambda types: {"examples": data.raw})
+    np.testing.assert_array_equal(labels, data.columns[label.transformed])

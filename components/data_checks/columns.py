@@ -21,6 +21,8 @@ def constant_feature(facts: Facts) -> Report:
     known = columns_of(train)
     for name in facts.features:
         value = only_value(known[name]) if name in known else None
+        if value is not None and name in facts.media and distance.rows_of(known[name])[0]:
+            value = "the same value in every row"
         if value is not None:
             found.append(
                 finding(
@@ -48,7 +50,7 @@ def only_value(feature: distance.Feature) -> str | None:
         texts = feature.string_stats
         return f"{texts.top_values[0].value!r} in every row" if texts.unique == 1 and texts.top_values else None
     if feature.WhichOneof("stats") != "num_stats":
-        return None
+        return None  # such as images: of these, only the lengths are known
     numbers = feature.num_stats
     return f"{numbers.min:g} in every row" if numbers.min == numbers.max else None
 

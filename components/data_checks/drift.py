@@ -59,7 +59,7 @@ def skew(facts: Facts) -> Report:
         facts.requests.splits,
         Reference("the train split", {"requests": train}),
         facts.task.checks.skew,
-        [name for name in facts.features if name in present],
+        [name for name in facts.features if name in present and name not in facts.media],
     )
     known = columns_of(train)
     never = [
@@ -129,11 +129,11 @@ def not_at_serving(facts: Facts) -> set[str]:
 
 
 def _inputs(facts: Facts) -> list[str]:
-    """What the model reads, and slices; not the time that rows are split by, which always moves on."""
+    """What the model reads, and slices; not the time that rows are split by, which always moves on, and no media."""
     split = facts.task.split
-    time = {split.column} if isinstance(split, TimeSplit) else set()
-    outcomes = _outcomes(facts)
-    return [name for name in facts.task.columns if name not in outcomes and name not in time]
+    left_out = {split.column} if isinstance(split, TimeSplit) else set()
+    left_out |= {*_outcomes(facts), *facts.media}
+    return [name for name in facts.task.columns if name not in left_out]
 
 
 def _outcomes(facts: Facts) -> list[str]:

@@ -15,7 +15,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components.data_checks import anomalies, columns, drift, leak, rows, sample, serving, splits
+from components.data_checks import anomalies, columns, drift, labels, leak, rows, sample, serving, splits
 from components.data_checks.facts import Facts, Reference
 from components.data_checks.findings import FILE, Report, graded, to_json
 from pipeline import tasks
@@ -32,8 +32,11 @@ CHECKS: tuple[Callable[[Facts], Report], ...] = (
     drift.served_drift,
     drift.skew,
     drift.split_drift,
-    leak.label_constant,
-    leak.label_between_splits,
+    labels.label_values,
+    labels.label_constant,
+    labels.label_unseen,
+    labels.label_absent,
+    labels.label_between_splits,
     leak.leak,
     splits.entity_overlap,
     splits.split_overlap,
@@ -97,6 +100,7 @@ def _read(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str
     found = artifact_utils.get_single_instance(input_dict["anomalies"])
     names = artifact_utils.decode_split_names(statistics.split_names)
     log = json.loads(exec_properties["serving_log"] or "{}")
+    images = [feature.name for feature in task.features if feature.modality == "image"]
     account = _account(quarantine)
     dated = "-" in str(account.get("span_name", ""))
     return Facts(
@@ -106,7 +110,8 @@ def _read(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str
         anomalies={split: _anomalies(found, split) for split in names},
         account=account,
         samples={
-            split: sample.read(_files(examples, split), task.checks.sample_rows, schema, task.label) for split in names
+            split: sample.read(_files(examples, split), task.checks.sample_rows, schema, task.label, images)
+            for split in names
         },
         hashes=_arrays(f"{quarantine}/hashes"),
         entities=_arrays(f"{quarantine}/entities"),

@@ -86,6 +86,15 @@ class Facts:
         """The columns of the task's features."""
         return [feature.name for feature in self.task.features]
 
+    @property
+    def media(self) -> frozenset[str]:
+        """The columns of images and of texts: each value is one of its own, and none is to be shown in a finding.
+
+        How often one occurs says nothing, so they are not compared with other data. Missing values and copies of rows
+        are found as in any column.
+        """
+        return frozenset(feature.name for feature in self.task.features if feature.modality in ("image", "text"))
+
 
 def columns_of(dataset: Dataset) -> dict[str, Feature]:
     """Column -> its statistics, of the columns that are not nested."""

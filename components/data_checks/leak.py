@@ -1,104 +1,47 @@
-"""The label: that it varies, that it is as in the other splits, and that no single feature gives it away."""
+"""That no single feature gives the label away."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from components.data_checks import distance
+from components.data_checks import labels
 from components.data_checks.facts import Facts
 from components.data_checks.findings import Measured, Report, finding
 from components.data_checks.sample import Sample
-from pipeline.labels import Binary
+from pipeline.labels import Binary, Classes, Label
 
 _FOLDS = 5
 _FEWEST = 25
 """Rows of each class (or, of a number, four times as many) below which a leak is not looked for."""
 _PRIOR = 1.0
 _BINS = 50
-
-
-def label_constant(facts: Facts) -> Report:
-    """A label that is the same in every row teaches nothing; told once, of the first split where it is so."""
-    for split, sample in facts.samples.items():
-        known = sample.label[np.isfinite(sample.label)]
-        if not sample.label.size or (known.size and known.min() != known.max()):
-            continue
-        received = f"{known[0]:g} in each of the {known.size:,} rows looked at" if known.size else "no value at all"
-        return Report(
-            (
-                finding(
-                    "label_constant",
-                    "a label that differs from row to row",
-                    received,
-                    feature=facts.task.label.name,
-                    split=split,
-                    rows=int(known.size),
-                    total=sample.rows,
-                ),
-            )
-        )
-    return Report()
-
-
-def label_between_splits(facts: Facts) -> Report:
-    """The label in the other splits against the train split."""
-    train = facts.samples.get("train")
-    if train is None:
-        return Report()
-    limit = facts.task.checks.label_shift
-    before = train.label[np.isfinite(train.label)]
-    findings, measured = [], []
-    for split, sample in facts.samples.items():
-        now = sample.label[np.isfinite(sample.label)]
-        if split == "train" or not now.size or not before.size:
-            continue
-        value, noise, measure = _label_distance(now, before, binary=isinstance(facts.task.label, Binary))
-        name = facts.task.label.name
-        measured.append(Measured("label_shift", name, split, value, limit, noise, measure, "the train split"))
-        if value > limit and value > noise:
-            findings.append(
-                finding(
-                    "label_shift",
-                    f"a label as in the train split, with a mean of {before.mean():.4g}, within {limit:g}",
-                    f"a mean of {now.mean():.4g}, {value:.3f} apart",
-                    feature=name,
-                    split=split,
-                    total=sample.rows,
-                )
-            )
-    return Report(tuple(findings), tuple(measured))
-
-
-def _label_distance(now: np.ndarray, before: np.ndarray, *, binary: bool) -> tuple[float, float, str]:
-    """Difference of the share of yes; of a number, Jensen-Shannon over the deciles of the train split; and its noise."""
-    sizes = now.size, before.size
-    if binary:
-        pooled = float(np.concatenate([now, before]).mean())
-        return abs(float(now.mean() - before.mean())), distance.share_noise(pooled, *sizes), "l_infinity"
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, 11)[1:-1]))
-    shares = [np.bincount(np.searchsorted(edges, v), minlength=edges.size + 1) / v.size for v in (now, before)]
-    return distance.divergence(*shares), distance.divergence_noise(edges.size + 1, *sizes), "jensen_shannon"
+_CLASSES = 20
+"""The most frequent classes, which are looked at one by one."""
 
 
 def leak(facts: Facts) -> Report:
     """How well each feature alone tells the label, on the train split.
 
-    Columns that the label is computed from are looked at only where the task lists them as features.
+    Columns that the label is computed from are looked at only where the task lists them as features; images are not
+    looked at.
     """
     sample = facts.samples.get("train")
-    if sample is None or not _enough(facts, sample):
+    if sample is None:
         return Report()
     limit = facts.task.checks.leak
     findings, measured = [], []
-    binary = isinstance(facts.task.label, Binary)
-    measure = "AUC" if binary else "rank correlation"
-    for name in facts.features:
-        power = tells(sample, name, binary=binary)
-        if power is None:
+    label = facts.task.label
+    measure = "AUC" if isinstance(label, Binary | Classes) else "rank correlation"
+    asked = _questions(label, sample)
+    for name in (feature.name for feature in facts.task.features if feature.modality != "image"):
+        powers = [(share, tells(part, name, binary=measure == "AUC")) for share, part in asked]
+        known = [(share, power) for share, power in powers if power is not None]
+        if not known:
             continue
-        measured.append(
-            Measured("leak", name, "train", power, limit, 0.0, "auc" if binary else "rank_correlation", "the label")
-        )
+        power = sum(share * power for share, power in known) / sum(share for share, _ in known)
+        kind = measure.lower().replace(" ", "_")
+        measured.append(Measured("leak", name, "train", power, limit, 0.0, kind, "the label"))
         if power >= limit:
             findings.append(
                 finding(
@@ -191,9 +134,29 @@ def _means_on_other_rows(codes: np.ndarray, label: np.ndarray) -> np.ndarray:
     return ((others + _PRIOR * mean) / (rows + _PRIOR))[fold, codes]
 
 
-def _enough(facts: Facts, sample: Sample) -> bool:
-    known = sample.label[np.isfinite(sample.label)]
-    if isinstance(facts.task.label, Binary):
-        ones = int((known > 0.5).sum())
-        return min(ones, known.size - ones) >= _FEWEST
-    return known.size >= 4 * _FEWEST
+def _questions(label: Label, sample: Sample) -> list[tuple[float, Sample]]:
+    """What a feature is asked, each with its weight: the label; of named classes, each against the rest.
+
+    The mean over the classes is judged: that one class of several stands apart by one measurement is common and honest.
+    """
+    known = labels.known(sample)
+    if not isinstance(label, Classes):
+        return [(1.0, sample)] if _enough(sample.label[known], binary=isinstance(label, Binary)) else []
+    if not known.any():
+        return []
+    has = labels.hot(label, sample.label[known])
+    rows = has.sum(0)
+    questions = []
+    for number in np.argsort(-rows, kind="stable")[:_CLASSES]:
+        answer = np.full(sample.rows, np.nan)
+        answer[known] = has[:, number]
+        if _enough(answer[known], binary=True):
+            questions.append((float(rows[number]), replace(sample, label=answer)))
+    return questions
+
+
+def _enough(values: np.ndarray, *, binary: bool) -> bool:
+    if binary:
+        ones = int((values > 0.5).sum())
+        return min(ones, values.size - ones) >= _FEWEST
+    return values.size >= 4 * _FEWEST

@@ -186,9 +186,10 @@ def _moments(dataset: Dataset) -> dict[str, tuple[float, ...]]:
     """What two different samples do not share: rows, and of each column counts, mean, deviation."""
     moments: dict[str, tuple[float, ...]] = {"": (float(dataset.num_examples),)}
     for name, feature in columns_of(dataset).items():
-        numbers, texts = feature.num_stats, feature.string_stats
+        numbers, texts, images = feature.num_stats, feature.string_stats, feature.bytes_stats
         exact = (*distance.rows_of(feature), numbers.num_zeros, numbers.min, numbers.max, texts.unique)
-        moments[name] = (*map(float, exact), *(_rounded(v) for v in (numbers.mean, numbers.std_dev, texts.avg_length)))
+        means = (numbers.mean, numbers.std_dev, texts.avg_length, images.avg_num_bytes)
+        moments[name] = (*map(float, exact), *(_rounded(v) for v in means))
     return moments
 
 

@@ -1,6 +1,6 @@
 """Some rows of a split as columns, for what statistics cannot tell."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,8 @@ class Sample:
     Attributes:
       numbers: column -> float64 [rows], NaN where missing.
       texts: column -> object [rows] of bytes, None where missing.
-      label: float64 [rows], NaN where unknown: what the model learns to predict.
+      label: float64, NaN where unknown: what the model learns to predict. [rows]: a number, 0 and 1, or the position of
+        a class; [rows, classes]: 0 and 1 for each of several classes.
       rows: how many there are.
     """
 
@@ -30,7 +31,7 @@ class Sample:
     rows: int = 0
 
 
-def read(files: list[str], rows: int, schema: schema_pb2.Schema, label: Label) -> Sample:
+def read(files: list[str], rows: int, schema: schema_pb2.Schema, label: Label, without: Collection[str] = ()) -> Sample:
     """Reads the first rows of each file of a split, the same number of each.
 
     Args:
@@ -38,11 +39,12 @@ def read(files: list[str], rows: int, schema: schema_pb2.Schema, label: Label) -
       rows: how many, together.
       schema: columns and types; other columns are left out.
       label: of the task.
+      without: columns that are not kept, such as images, each of which may be megabytes.
     """
     import tensorflow as tf
     from tfx_bsl.coders import example_coder
 
-    decoder = example_coder.ExamplesToRecordBatchDecoder(_plain(schema).SerializeToString())
+    decoder = example_coder.ExamplesToRecordBatchDecoder(_plain(schema, without).SerializeToString())
     each = -(-rows // max(len(files), 1))
     batches = []
     for file in sorted(files):
@@ -63,23 +65,34 @@ def from_table(table: pa.Table, label: Label) -> Sample:
             numbers[name] = np.asarray(flat.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
         else:
             texts[name] = np.asarray(flat.to_numpy(zero_copy_only=False), dtype=object)
-    return Sample(numbers, texts, target(label, numbers, table.num_rows), table.num_rows)
+    return Sample(numbers, texts, target(label, numbers, texts, table.num_rows), table.num_rows)
 
 
-def target(label: Label, numbers: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
-    """What the model learns to predict in each row; empty where a column that it needs is not there."""
+def target(label: Label, numbers: Mapping[str, np.ndarray], texts: Mapping[str, np.ndarray], rows: int) -> np.ndarray:
+    """What the model learns to predict in each row; empty where a column that it needs is not there, or of a type that
+    it does not take."""
     import tensorflow as tf
 
-    if not rows or not label.columns <= numbers.keys():
+    known = {*numbers, *(texts if "BYTES" in label.accepts else ())}
+    if not rows or not label.columns <= known:
         return np.empty(0)
-    values = {column: tf.constant(numbers[column], tf.float32) for column in label.columns}
+    values = {
+        column: tf.constant([text or b"" for text in texts[column]])
+        if column in texts
+        else tf.constant(numbers[column], tf.float32)
+        for column in label.columns
+    }
     return np.asarray(label.target(values), dtype=np.float64)
 
 
-def _plain(schema: schema_pb2.Schema) -> schema_pb2.Schema:
+def _plain(schema: schema_pb2.Schema, without: Collection[str]) -> schema_pb2.Schema:
     """Names and types only: a shape or a domain would make the decoder refuse rows."""
     return schema_pb2.Schema(
-        feature=[schema_pb2.Feature(name=feature.name, type=feature.type) for feature in schema.feature]
+        feature=[
+            schema_pb2.Feature(name=feature.name, type=feature.type)
+            for feature in schema.feature
+            if feature.name not in without
+        ]
     )
 
 

@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from components.data_checks.facts import Reference
 from pipeline.errors import DataBlocked, MillraceError
-from pipeline.features import INT_MISSING
+from pipeline.features.base import INT_MISSING
 from pipeline.ingest import files, prediction_log_reader, read, tfrecord_frames, tfrecord_reader, typed
 from pipeline.ingest.batch import RawBatch
 from pipeline.sources import JsonLines, TfRecord

@@ -55,7 +55,7 @@ class ExampleGen(FileBasedExampleGen):
           input_base: the folder that the patterns start from.
           patterns: input split -> pattern in that folder, with TFX's placeholders. One for all splits, or one for each.
           split_names: the splits that come out.
-          settings: what the executor makes its job of: task, overrides, source, code.
+          settings: what the executor makes its job of: task, overrides, source, needed, images, code.
           schema: types and rules of the values; None infers the types.
           span: the newest to read; None takes the newest that is there.
           window: how many spans to read, up to and with the newest.

@@ -26,7 +26,7 @@ from components.example_gen import duplicates, join
 from components.example_gen.driver import GAPS, INPUTS
 from pipeline import sources, tasks
 from pipeline.errors import MillraceError, UsageError
-from pipeline.ingest import checking, columns, files, infer, read, selection, work
+from pipeline.ingest import checking, columns, files, images, infer, read, selection, work
 from pipeline.ingest.partition import Partition
 from pipeline.splits import FolderSplit, SpanSplit
 from pipeline.task import Task
@@ -61,7 +61,9 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         source = sources.of_settings(settings["source"])
         units = _units(task, exec_properties)
         rules = _columns(task, source, input_dict, units)
-        job = checking.Job(source, rules, settings["needed"], task.rows, Partition(task.split, task.rows.key))
+        partition = Partition(task.split, task.rows.key)
+        encoded = [images.Encoded(**image) for image in settings.get("images", ())]
+        job = checking.Job(source, rules, settings["needed"], task.rows, partition, encoded)
         examples.split_names = artifact_utils.encode_split_names(list(job.partition.names))
         folder = f"{kept_out.uri}/{_PARTS}"
         fileio.makedirs(folder)
@@ -190,5 +192,4 @@ def _columns(
         uri = io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(artifacts))
         return columns.of_schema(io_utils.parse_pbtxt_file(uri, schema_pb2.Schema()))
     batches = (batch for unit in units for batch in read.batches(unit.path, source, {}))
-    accepted = {feature.name: feature.accepts for feature in task.features}
-    return columns.of_kinds(infer.types(infer.infer(batches, decimal=getattr(source, "decimal", ".")), accepted))
+    return columns.of_kinds(infer.types(infer.infer(batches, decimal=getattr(source, "decimal", ".")), task.accepts))

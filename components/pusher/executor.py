@@ -2,6 +2,9 @@
 
 A full disk or a kill leaves no half-written version behind. What counts is what the server sees, its highest version: so
 a return to an earlier model is pushed again, and a run that changed nothing pushes nothing. The node is never cached.
+
+The files of TF Lite, where the task asks for them, are in the version's `assets.extra/lite/`: they appear with it, and TF
+Serving leaves that folder alone.
 """
 
 import filecmp
@@ -16,6 +19,10 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
+from components.artifacts import LiteModel
+
+LITE_KEY = "lite"
+LITE_FOLDER = "assets.extra/lite"
 _INCOMING = ".incoming"
 
 
@@ -28,32 +35,46 @@ class Executor(tfx_pusher.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the model where it is blessed, and marks the PushedModel artifact either way.
+        """Pushes the model where it is blessed, in all the forms that were asked for, and marks the PushedModel artifact either way.
 
         Whatever can fail comes before the rename: a failed execution has pushed nothing.
         """
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
-        if not self.CheckBlessing(input_dict):
+        converted = input_dict.get(LITE_KEY, [])
+        if not self.CheckBlessing(input_dict) or not all(map(_is_blessed, converted)):
             self._MarkNotPushed(pushed)
             return
-        model = self.GetModelPath(input_dict)
+        folders = {"": self.GetModelPath(input_dict)}
+        for lite in converted:
+            if fileio.exists(f"{lite.uri}/{LiteModel.FILES}"):
+                folders[LITE_FOLDER] = f"{lite.uri}/{LiteModel.FILES}"
         destination = proto_utils.json_to_proto(
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination()
         )
         folder = destination.filesystem.base_directory
         present = _clean_versions(folder)
         version = max(present, default=0)
-        if not version or not _same_files(model, f"{folder}/{version}"):
+        if not version or not _same_files(folders, f"{folder}/{version}"):
             version = max(int(time.time()), version + 1)
-            io_utils.copy_dir(model, pushed.uri)
-            _publish(model, f"{folder}/{_INCOMING}-{version}", f"{folder}/{version}")
+            _copy(folders, pushed.uri)
+            _publish(folders, f"{folder}/{_INCOMING}-{version}", f"{folder}/{version}")
         self._MarkPushed(pushed, pushed_destination=f"{folder}/{version}", pushed_version=str(version))
 
 
-def _publish(model: str, incoming: str, destination: str) -> None:
-    """Copies the model aside and renames it; what can't be copied whole is removed."""
+def _is_blessed(lite: types.Artifact) -> bool:
+    return bool(lite.get_int_custom_property(LiteModel.BLESSED) == 1)
+
+
+def _copy(folders: dict[str, str], destination: str) -> None:
+    """Copies folders to their places below the destination; the first is the destination itself."""
+    for place, folder in folders.items():
+        io_utils.copy_dir(folder, os.path.join(destination, place) if place else destination)
+
+
+def _publish(folders: dict[str, str], incoming: str, destination: str) -> None:
+    """Copies the folders aside and renames; what can't be copied whole is removed."""
     try:
-        io_utils.copy_dir(model, incoming)
+        _copy(folders, incoming)
         fileio.rename(incoming, destination)
     except Exception:
         if fileio.exists(incoming):
@@ -70,15 +91,18 @@ def _clean_versions(folder: str) -> list[int]:
     return [int(name) for name in names if name.isdigit()]
 
 
-def _same_files(one: str, other: str) -> bool:
-    """Whether two folders hold the same files with the same bytes."""
-    files, others = _files(one), _files(other)
-    return files == others and not any(filecmp.cmpfiles(one, other, files, shallow=False)[index] for index in (1, 2))
-
-
-def _files(folder: str) -> list[str]:
-    return sorted(
-        os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, names in fileio.walk(folder)
-        for name in names
+def _same_files(folders: dict[str, str], version: str) -> bool:
+    """Whether a version holds the files of the folders, in their places, with the same bytes, and no other."""
+    wanted = {
+        os.path.join(place, name): path for place, folder in folders.items() for name, path in _files(folder).items()
+    }
+    present = _files(version)
+    return wanted.keys() == present.keys() and all(
+        filecmp.cmp(path, present[name], shallow=False) for name, path in wanted.items()
     )
+
+
+def _files(folder: str) -> dict[str, str]:
+    """Name below the folder -> path."""
+    paths = [os.path.join(parent, name) for parent, _, names in fileio.walk(folder) for name in names]
+    return {os.path.relpath(path, folder): path for path in paths}

@@ -33,6 +33,8 @@ class Trainer(base_component.BaseComponent):
         transform_graph: types.BaseChannel,
         run_fn: str,
         custom_config: dict[str, Any],
+        base_model: types.BaseChannel | None = None,
+        hyperparameters: types.BaseChannel | None = None,
     ) -> None:
         """Wires the trainer.
 
@@ -42,6 +44,8 @@ class Trainer(base_component.BaseComponent):
           transform_graph: of Transform.
           run_fn: dotted path of the function that trains.
           custom_config: given to it.
+          base_model: what the weights begin with, if anything.
+          hyperparameters: values of settings that a search has found, if any.
         """
         super().__init__(
             TrainerSpec(
@@ -52,6 +56,8 @@ class Trainer(base_component.BaseComponent):
                 train_args=trainer_pb2.TrainArgs(),
                 eval_args=trainer_pb2.EvalArgs(),
                 custom_config=json_utils.dumps(custom_config),
+                base_model=base_model,
+                hyperparameters=hyperparameters,
                 model=types.Channel(type=standard_artifacts.Model),
                 model_run=types.Channel(type=standard_artifacts.ModelRun),
             )

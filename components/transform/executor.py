@@ -6,6 +6,7 @@ On any other runner TFX's own way is taken.
 """
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ from tfx_bsl.coders import example_coder
 from pipeline.transform_graph import TransformGraph
 
 _BATCH_ROWS = 8192
+_BATCH_BYTES = 64 << 20
+_FIRST_ROWS = 64
 _IN_PROCESS = "--runner=FnApiRunner"
 
 
@@ -77,10 +80,14 @@ def materialise(output: tft.TFTransformOutput, pattern: str, path: str) -> int:
     """
     graph = TransformGraph(output)
     spec = graph.spec
-    transform = tf.function(lambda rows: graph(tf.io.parse_example(rows, spec)), autograph=False)
+    transform = tf.function(
+        lambda rows: graph(tf.io.parse_example(rows, spec)),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+        autograph=False,
+    )
     encoder = example_coder.RecordBatchToExamplesEncoder(_without_domains(output.transformed_metadata.schema))
     files = tf.data.TFRecordDataset(sorted(tf.io.gfile.glob(pattern)), compression_type="GZIP")
-    batches = files.batch(_BATCH_ROWS).map(transform, num_parallel_calls=1).prefetch(1)
+    batches = files.batch(_rows_at_once(files, transform)).map(transform, num_parallel_calls=1).prefetch(1)
     rows = 0
     with tf.io.TFRecordWriter(path, options="GZIP") as writer:
         for batch in batches:
@@ -88,6 +95,16 @@ def materialise(output: tft.TFTransformOutput, pattern: str, path: str) -> int:
                 writer.write(example)
                 rows += 1
     return rows
+
+
+def _rows_at_once(files: tf.data.Dataset, transform: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> int:
+    """8,192 rows, or fewer where the first ones say that these would be more than 64 MB, before or after."""
+    for first in files.batch(_FIRST_ROWS).take(1).as_numpy_iterator():
+        columns = [column.numpy() for column in transform(tf.constant(first)).values()]
+        before = sum(map(len, first))
+        after = sum(sum(map(len, c.ravel())) if c.dtype == object else c.nbytes for c in columns)
+        return int(max(1, min(_BATCH_ROWS, _BATCH_BYTES * len(first) // max(before, after))))
+    return _BATCH_ROWS
 
 
 def record_batch(columns: dict[str, tf.Tensor]) -> pa.RecordBatch:

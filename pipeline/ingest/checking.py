@@ -1,7 +1,7 @@
 """The rows of one file, each checked: what passes as typed columns, what does not as rows for the quarantine."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import DataBlocked, hint, raise_all
-from pipeline.ingest import hashing, quarantine, read, rules, typed
+from pipeline.ingest import hashing, images, quarantine, read, rules, typed
 from pipeline.ingest.account import Account
 from pipeline.ingest.batch import RawBatch
 from pipeline.ingest.columns import Column
@@ -47,6 +47,7 @@ class Job:
       needed: columns that the task reads, each with what it is there.
       rows: the task's rules.
       partition: how rows are divided.
+      encoded: columns of encoded images, each of which must decode.
     """
 
     source: Source
@@ -54,6 +55,7 @@ class Job:
     needed: Mapping[str, str]
     rows: RowRules
     partition: Partition
+    encoded: Sequence[images.Encoded] = ()
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -126,6 +128,7 @@ def _check(job: Job, unit: Unit, batch: RawBatch, first: int) -> Checked:
     account = Account(rows=rows + len(batch.malformed))
     columns, found = _typed(job, unit, batch, account)
     found += rules.faults(columns, job.columns, job.rows.rules)
+    found += images.faults(columns, job.encoded)
     found += job.partition.faults(columns)
     keys = ((name, np.asarray(columns[name].is_null())) for name in job.rows.key)
     found += [rules.Fault("key", name, "expected a value, as a part of the key", m) for name, m in keys if m.any()]

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pipeline.errors import TaskError
 from pipeline.ingest import hashing
 from pipeline.ingest.rules import Fault, single
-from pipeline.splits import HashSplit, Split, TimeSplit, seconds
+from pipeline.splits import FolderSplit, HashSplit, Split, TimeSplit, seconds
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,12 @@ class Partition:
         Args:
           columns: typed columns, shape [rows].
           hashes: of the rows, uint64.
-          fixed: the split of the whole file, or None.
+          fixed: the split of the whole file, or None. Of train's folder, some rows are eval where that has none.
         """
         if not len(hashes):
             return np.zeros(0, np.int64)
+        if fixed == "train" and isinstance(self.split, FolderSplit) and self.split.eval is None:
+            return _by_hash(hashes, (self.split.train_parts, self.split.eval_parts))
         if fixed is not None:
             return np.full(len(hashes), self.names.index(fixed))
         times = self.times(columns)
@@ -48,9 +50,7 @@ class Partition:
             raise TypeError(f"{type(self.split).__name__} gives the split by file. Received: fixed=None")
         if self.split.by:
             hashes = hashing.rows({name: columns[name] for name in self.split.by})
-        parts = [self.split.train, self.split.eval, self.split.test][: len(self.names)]
-        bucket = hashes % np.uint64(sum(parts))
-        return np.searchsorted(np.cumsum(parts), bucket, side="right")
+        return _by_hash(hashes, (self.split.train, self.split.eval, self.split.test)[: len(self.names)])
 
     def entities(self, columns: Mapping[str, pa.Array]) -> np.ndarray | None:
         """A hash of each row's entity, or None where the task knows none."""
@@ -80,6 +80,12 @@ class Partition:
                 missing = np.asarray(columns[name].is_null())
                 found.append(Fault("split", name, "expected a value, to split by", missing))
         return [fault for fault in found if fault.rows.any()]
+
+
+def _by_hash(hashes: np.ndarray, parts: tuple[int, ...]) -> np.ndarray:
+    """The part of each row, as an index of `parts`: of sizes as `parts` says."""
+    bucket = hashes % np.uint64(sum(parts))
+    return np.searchsorted(np.cumsum(parts), bucket, side="right")
 
 
 def _moment(text: bytes) -> float:

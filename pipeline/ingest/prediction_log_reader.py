@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import DataBlocked
-from pipeline.features import INT_MISSING
+from pipeline.features.base import INT_MISSING
 from pipeline.ingest import mixed, tfrecord_reader
 from pipeline.ingest.batch import Malformed, RawBatch
 from pipeline.ingest.tfrecord_frames import Frames, frames, shown

@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
 
 _CSV_ROWS = 10_000
 _LONGEST = 1000
+_SHOWN_BYTES = 16
 
 
 class Writer:
@@ -61,9 +62,11 @@ def merge(parts: Iterable[str], parquet: BinaryIO, text: BinaryIO) -> None:
 
 
 def cut(value: object) -> str | None:
-    """A value as text of at most 1,000 characters."""
+    """A value as text of at most 1,000 characters; of bytes that are no text, how many and the first of them."""
     if value is None:
         return None
+    if isinstance(value, bytes) and 0 in value[:_LONGEST]:
+        return f"{len(value):,} bytes: {value[:_SHOWN_BYTES].hex(' ')} …"
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 

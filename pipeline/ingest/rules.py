@@ -19,7 +19,7 @@ class Fault:
     """Rows that break one rule.
 
     Attributes:
-      rule: type, required, single, finite, domain, range, rule, key, split or unique.
+      rule: type, required, single, finite, domain, range, rule, key, image, split or unique.
       column: the one concerned; for a rule over several, the first of them.
       message: what was expected.
       rows: bool, shape [rows].

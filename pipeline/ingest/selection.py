@@ -66,6 +66,8 @@ def selected(source: Source, split: Split, span: int | None = None, window: int 
     if window > 1 or span is not None:
         span_number("0", source)
     base, found = patterns(source, split)
+    if isinstance(split, FolderSplit) and not source.remote:
+        _check_folders(base, found, split)
     spans = _spans(base, found.values(), source)
     newest = max(spans, default=None) if span is None else span
     if newest is None or newest not in spans:
@@ -78,6 +80,17 @@ def selected(source: Source, split: Split, span: int | None = None, window: int 
         if not source.remote and not os.access(path, os.R_OK):
             raise UsageError(f"data: {path} can't be read by this user. Next: chmod +r {path}")
     return result
+
+
+def _check_folders(base: str, found: Mapping[str, str], split: FolderSplit) -> None:
+    """Raises UsageError where the data has no folder for a split; in a folder for each span, a pattern finds that out."""
+    beside = [folder for name, folder in split.folders.items() if found[name].startswith(f"{folder}/")]
+    missing = [folder for folder in beside if not os.path.isdir(os.path.join(base, folder))]
+    if missing and os.path.isdir(base):
+        raise UsageError(
+            f"data: {base} has no folder {' and no folder '.join(missing)}. The task's rows are split by folder: "
+            f"expected {', '.join(split.folders.values())} in it. Next: put the files there, or give the folder above"
+        )
 
 
 def gaps(source: Source, base: str, wanted: Iterable[str], newest: int, window: int) -> list[int]:

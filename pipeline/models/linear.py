@@ -1,28 +1,21 @@
-"""A linear model: one weight for each number and each id."""
+"""A linear model: one weight for each number, id, token and pixel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.features import Feature
-from pipeline.models.base import Model, linear_score
+from pipeline.features.base import Feature
+from pipeline.models.base import Penalised, linear_score
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclass(frozen=True)
-class Linear(Model):
-    """Logistic or linear regression.
+class Linear(Penalised):
+    """Logistic or linear regression."""
 
-    Attributes:
-      l2: weight of the squared-weights penalty.
-    """
-
-    l2: float = 0.0
-
-    def check(self) -> None:
-        self.require(self.l2 >= 0, "l2: expected at least 0", l2=self.l2)
-
-    def logits(self, features: Sequence[Feature], inputs: dict[str, "keras.KerasTensor"]) -> "keras.KerasTensor":
-        return linear_score(features, inputs, self.l2)
+    def scores(
+        self, features: Sequence[Feature], inputs: dict[str, "keras.KerasTensor"], units: int
+    ) -> "keras.KerasTensor":
+        return linear_score(features, inputs, units, self.penalty())

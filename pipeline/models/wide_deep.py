@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.features import Feature
+from pipeline.features.base import Feature
 from pipeline.models.base import linear_score
 from pipeline.models.dnn import Dnn
 
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     import keras
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WideDeep(Dnn):
-    """The scores of `Linear` and `Dnn` on the same features, added; the l2 penalty is on both."""
+    """The scores of `Linear` and `Dnn` on the same features, added; the penalties are on both."""
 
-    def logits(self, features: Sequence[Feature], inputs: dict[str, "keras.KerasTensor"]) -> "keras.KerasTensor":
+    def scores(
+        self, features: Sequence[Feature], inputs: dict[str, "keras.KerasTensor"], units: int
+    ) -> "keras.KerasTensor":
         import keras
 
-        deep = super().logits(features, inputs)
-        return keras.layers.Add(name="wide_and_deep")([linear_score(features, inputs, self.l2), deep])
+        deep = super().scores(features, inputs, units)
+        wide = linear_score(features, inputs, units, self.penalty())
+        return keras.layers.Add(dtype="float32", name="wide_and_deep")([wide, deep])

@@ -36,6 +36,7 @@ from pipeline.runners.nodes import Graph, Node
 
 State = Literal["done", "cached", "skipped"]
 _Execution = metadata_store_pb2.Execution
+_LOOKUPS = ("Tuned", "WarmStart")
 _RUNNING = (_Execution.RUNNING, _Execution.NEW)
 
 
@@ -101,7 +102,8 @@ def _compile(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
         for name in (*config.from_nodes, *config.to_nodes):
             if name not in known:
                 raise UsageError(f"--from/--to: no node {name!r}.{nearest(name, known)}")
-        partial_run_utils.mark_pipeline(ir, from_nodes=config.from_nodes or None, to_nodes=config.to_nodes or None)
+        first = _with_lookups(ir, config.from_nodes)
+        partial_run_utils.mark_pipeline(ir, from_nodes=first or None, to_nodes=config.to_nodes or None)
         if config.from_nodes:
             _refuse_what_is_left_out(config, ir)
     for node in ir.nodes:
@@ -109,6 +111,20 @@ def _compile(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
         if node.pipeline_node.node_info.id == "Pusher":
             node.pipeline_node.execution_options.caching_options.enable_cache = False
     return ir
+
+
+def _with_lookups(ir: pipeline_pb2.Pipeline, first: tuple[str, ...]) -> tuple[str, ...]:
+    """The nodes to start from, and the resolvers that the Trainer asks where it is to run: they have no nodes before them.
+
+    Left out, they would be taken from an earlier run, which may not have had them.
+    """
+    upstream = {node.id: node.upstream for node in _nodes(ir)}
+    behind: set[str] = set(first)
+    for node, before in upstream.items():
+        if not behind.isdisjoint(before):
+            behind.add(node)
+    lookups = tuple(name for name in _LOOKUPS if name in upstream) if "Trainer" in behind else ()
+    return (*first, *(name for name in lookups if name not in first))
 
 
 def _reuse_earlier(ir: pipeline_pb2.Pipeline, store: metadata.Metadata) -> None:

@@ -10,16 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import schema, tasks
+from pipeline import schema, strategies, tasks
 from pipeline.config import RunConfig
-from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError
+from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError, nearest
 from pipeline.ingest import files, read, selection
 from pipeline.runners import processes, records
 from pipeline.runners.nodes import NodeState
 from pipeline.sources import JsonLines, TfRecord
 from pipeline.task import Task
+from pipeline.train import cluster
+from pipeline.train import progress
+from pipeline.train.tuned import search_of
 
 _TICK = 0.2
+_RECENT = 10
 _READY = ("done", "cached", "skipped")
 _LOST = ("failed", "blocked", "stopped", "not_run")
 
@@ -47,8 +51,28 @@ def preflight(config: RunConfig) -> Task:
         schema.check(task, schema.read(curated))
     if config.serving_log:
         _check_serving_log(config.serving_log)
+    if config.tune:
+        search_of(config.task, config.overrides)
+    if task.training.warm_start not in (None, "latest"):
+        _check_warm_start(config, str(task.training.warm_start))
+    strategies.check(task.training.strategy)
+    if task.training.strategy in strategies.OF_PROCESSES:
+        cluster.check_here(task.training.strategy)
     selection.check(task.source.at(config.data), task.split, task.columns, config.span, config.window)
     return task
+
+
+def _check_warm_start(config: RunConfig, run_id: str) -> None:
+    """Raises UsageError where no run of this id trained a model of the task."""
+    trained = [
+        record["run_id"]
+        for record in records.read_all(config.root, config.task)
+        if record["nodes"].get("Trainer", {}).get("state") in ("done", "cached")
+    ]
+    if run_id not in trained:
+        raise UsageError(
+            f"--warm-start: no run {run_id!r} of {config.task!r} trained a model.{nearest(run_id, trained[-_RECENT:])}"
+        )
 
 
 def _check_serving_log(path: str) -> None:
@@ -105,6 +129,8 @@ def _run_locked(
         records.write(folder, record)
         if blocked:
             raise blocked
+        if not config.cache:
+            shutil.rmtree(config.training, ignore_errors=True)
         processes.warm_up(folder / "logs" / "millrace.log")
         try:
             execution.run()
@@ -212,6 +238,8 @@ class GraphRun:
                 changed = True
             elif len(self._jobs) < _width() and all(other.state in _READY for other in before):
                 log = self._folder / "logs" / f"{node}.log"
+                if node == "Trainer":
+                    progress.clear(self._config.training)
                 self._jobs[node] = (processes.Job(_launch, ir, node, self._config, log=log), time.monotonic())
                 self._states[node] = replace(state, state="running")
                 changed = True
@@ -222,13 +250,13 @@ class GraphRun:
         ended = processes.first_ended([job for job, _ in self._jobs.values()], _TICK)
         for node, (job, began) in list(self._jobs.items()):
             seconds = time.monotonic() - began
-            state = replace(self._states[node], seconds=seconds)
+            state = replace(self._states[node], seconds=seconds, progress=self._progress(node))
             if job in ended:
                 del self._jobs[node]
                 result = job.result()
                 blocked = result.error is not None and result.exit_code == ExitCode.DATA_BLOCKED
                 outcome = "blocked" if blocked else "failed" if result.error is not None else result.value
-                state = replace(state, state=outcome, peak_mb=result.peak_mb, error=result.error)
+                state = replace(state, state=outcome, peak_mb=result.peak_mb, error=result.error, progress=None)
             self._states[node] = state
         if any(state.state == "blocked" for state in self.states):
             self._stop_all()
@@ -237,10 +265,13 @@ class GraphRun:
                     self._states[node] = replace(state, state="not_run")
         self._watcher.nodes(self.states)
 
+    def _progress(self, node: str) -> str | None:
+        return progress.read(self._config.training) if node == "Trainer" else None
+
     def _stop_all(self) -> None:
         for node, (job, began) in self._jobs.items():
             job.stop()
-            self._states[node] = replace(self._states[node], state="stopped", seconds=time.monotonic() - began)
+            self._states[node] = replace(self._states[node], state="stopped", seconds=time.monotonic() - began, progress=None)
         self._jobs = {}
 
     def _raise_failure(self) -> None:
@@ -306,6 +337,9 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "rows": None,
         "spans": [],
         "findings": [],
+        "warm_start": None,
+        "tuned": None,
+        "tuning": None,
         "artifacts": {},
         "report": None,
         "config": asdict(config),

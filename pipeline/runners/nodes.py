@@ -43,6 +43,7 @@ class NodeState:
       seconds: of work so far.
       peak_mb: peak resident memory of its process, in MiB.
       error: the message where it failed.
+      progress: how far it is, where it says so.
     """
 
     id: str
@@ -50,6 +51,7 @@ class NodeState:
     seconds: float = 0.0
     peak_mb: int = 0
     error: str | None = None
+    progress: str | None = None
 
     def record(self) -> dict[str, Any]:
         """As in run.json."""

@@ -1,5 +1,6 @@
 """Shows a run on a terminal: a table that lives while the run does; plain lines where there is no terminal."""
 
+import math
 import time
 from types import TracebackType
 
@@ -21,6 +22,8 @@ _STYLES = {
     "not_run": ("-", "dim"),
     "waiting": ("·", "dim"),
 }
+_TELL_EVERY = 10.0
+"""Seconds between two lines about the progress of a node, where there is no terminal."""
 
 
 class Progress:
@@ -34,6 +37,7 @@ class Progress:
         self._began = time.monotonic()
         self._nodes: list[NodeState] = []
         self._printed: dict[str, str] = {}
+        self._told: dict[str, float] = {}
 
     def __enter__(self) -> "Progress":
         if self._live:
@@ -68,6 +72,9 @@ class Progress:
                 self._printed[state.id] = state.state
                 spent = f" in {state.seconds:.1f} s" if state.seconds and state.state != "running" else ""
                 self._console.print(f"{self._clock()} {state.id}: {state.state}{spent}", markup=False)
+            elif state.progress and time.monotonic() - self._told.get(state.id, -math.inf) >= _TELL_EVERY:
+                self._told[state.id] = time.monotonic()
+                self._console.print(f"{self._clock()} {state.id}: {state.progress}", markup=False)
 
     def _clock(self) -> str:
         return f"[{time.monotonic() - self._began:6.1f} s]"
@@ -80,7 +87,7 @@ class Progress:
 
 
 def table(states: list[NodeState]) -> Table:
-    """Node, state, seconds and peak memory."""
+    """Node, state or progress, seconds and peak memory."""
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column, justify in (
         ("", "left"),
@@ -95,7 +102,7 @@ def table(states: list[NodeState]) -> Table:
         shown.add_row(
             Text(mark, style),
             Text(state.id),
-            Text(state.state.replace("_", " "), style),
+            Text(state.progress or state.state.replace("_", " "), style),
             f"{state.seconds:.1f}" if state.seconds else "",
             f"{state.peak_mb:,}" if state.peak_mb else "",
         )

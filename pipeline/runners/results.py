@@ -8,8 +8,10 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 from tfx.orchestration.portable.mlmd import execution_lib
 
+from components.tuner.executor import TRIALS
 from pipeline import evaluation, tasks
 from pipeline.config import RunConfig
+from pipeline.train import tuned, warm_start
 
 Outputs = dict[tuple[str, str], metadata_store_pb2.Artifact]
 
@@ -18,14 +20,18 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
     """Rows, findings, metrics, gates, blessing and push of a run, as far as it went.
 
     Returns:
-      `metrics`: overall, of the candidate; `baseline`: likewise or empty; `slices`: by slice; `gates`: verdicts;
+      `metrics`: overall, of the candidate; `baseline`: likewise or empty; `slices`: by slice; `classes`: by class, for
+      labels that have them; `gates`: verdicts;
       `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None; `rows`: in, of
       each split and quarantined, or None where ExampleGen has not run; `spans`: names of those that were read; `findings`: of the checks on the data, those that
-      fail or warn; `artifacts`: name -> folder of what the `millrace schema` commands read.
+      fail or warn; `warm_start`, `tuned`, `tuning`: what the training began with, which found values it used, and the
+      search of this run, each or None; `artifacts`: name -> folder of what the `millrace schema` commands read.
     """
     outputs = _outputs(config, run_id)
-    found: dict[str, Any] = {"metrics": {}, "baseline": {}, "slices": {}, "gates": [], "blessed": None, "pushed": None}
+    found: dict[str, Any] = {"metrics": {}, "baseline": {}, "slices": {}, "classes": {}}
+    found |= {"gates": [], "blessed": None, "pushed": None}
     found |= _of_data(outputs)
+    found |= _of_training(outputs)
     if ("Evaluator", "evaluation") in outputs:
         uri = outputs["Evaluator", "evaluation"].uri
         task = tasks.load(config.task, config.overrides)
@@ -35,8 +41,14 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
         overall = candidate.pop(evaluation.OVERALL)
         found["metrics"] = {name: overall[name] for name in task.evaluation.metrics if name in overall}
         found["slices"] = candidate
+        found["classes"] = evaluation.by_class(uri, task.label)
         found["baseline"] = baseline.get(evaluation.OVERALL, {})
         found["blessed"] = outputs["Evaluator", "blessing"].custom_properties["blessed"].int_value == 1
+    if ("Lite", "lite") in outputs:
+        found["lite"] = lite = json.loads((Path(outputs["Lite", "lite"].uri) / "report.json").read_text("utf-8"))
+        rules = [{"name": f"lite {kind}", **entry} for kind, entry in lite["formats"].items() if not entry["may_fail"]]
+        found["gates"] += [{key: rule[key] for key in ("name", "passed", "reason")} for rule in rules]
+        found["blessed"] = False if not all(rule["passed"] for rule in rules) else found["blessed"]
     if ("Pusher", "pushed_model") in outputs:
         properties = outputs["Pusher", "pushed_model"].custom_properties
         if properties["pushed"].int_value == 1:
@@ -47,6 +59,24 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
     return found
 
 
+def _of_training(outputs: Outputs) -> dict[str, Any]:
+    """What the Trainer and the Tuner have left about what the model was made from."""
+    found = {
+        "warm_start": _read(outputs, "Trainer", "model_run", warm_start.NAME),
+        "tuned": _read(outputs, "Trainer", "model_run", tuned.NAME),
+        "tuning": _read(outputs, "Tuner", "tuner_results", TRIALS),
+    }
+    if found["warm_start"]:
+        found["warm_start"]["weights"] = str(Path(outputs["Trainer", "model_run"].uri) / warm_start.NAME)
+    return found
+
+
+def _read(outputs: Outputs, node: str, key: str, name: str) -> Any:
+    """A file of JSON in an artifact; None where it is not there."""
+    path = Path(outputs[node, key].uri) / name if (node, key) in outputs else None
+    return json.loads(path.read_text("utf-8")) if path and path.exists() else None
+
+
 def _of_data(outputs: Outputs) -> dict[str, Any]:
     """Rows, findings and artifacts of the nodes up to the data gate, as far as they have run."""
     named = {
@@ -54,6 +84,7 @@ def _of_data(outputs: Outputs) -> dict[str, Any]:
         "statistics": ("StatisticsGen", "statistics"),
         "schema": ("SchemaGen", "schema"),
         "findings": ("DataChecks", "findings"),
+        "model_run": ("Trainer", "model_run"),
     }
     found: dict[str, Any] = {"rows": None, "spans": [], "findings": []}
     found["artifacts"] = {name: outputs[key].uri for name, key in named.items() if key in outputs}

@@ -11,6 +11,8 @@ from pipeline.config import RunConfig
 from pipeline.runners.records import resume_command
 
 _WARNINGS = 5
+_TRIALS = 10
+_WEAKEST = 3
 _TITLES = {
     "pushed": ("Pushed", "bold green"),
     "partial": ("Done, as far as asked", "bold green"),
@@ -42,10 +44,56 @@ def summary(record: dict[str, Any]) -> RenderableType:
     parts += [Text.assemble(("warning ", "yellow"), _warning(found)) for found in warnings[:_WARNINGS]]
     if len(warnings) > _WARNINGS:
         parts.append(Text(f"more warnings, in run.json: {len(warnings) - _WARNINGS}", "yellow"))
+    parts += _beginnings(record)
+    if record.get("tuning"):
+        parts += [Text(""), _trials(record["tuning"])]
     if record["metrics"]:
         parts += [Text(""), _metrics(record)]
+        parts += _weakest(record.get("classes") or {})
+    if record.get("lite"):
+        parts += [Text(""), *_lite(record["lite"])]
     parts += [Text(""), *(Text.assemble((f"{key:<10}", "dim"), value) for key, value in _places(record))]
     return Group(*parts)
+
+
+def _beginnings(record: dict[str, Any]) -> list[RenderableType]:
+    """What the training began with: an earlier model's weights, values that a search has found."""
+    parts = []
+    if start := record.get("warm_start"):
+        counts = ", ".join(f"{start[key]} {key}" for key in ("taken", "partly", "fresh", "left") if start.get(key))
+        rows = start.get("rows") or {"taken": 0, "of": 0}
+        told = f"from run {start['from']}: weights {counts}; {rows['taken']:,} of {rows['of']:,} named rows"
+        parts.append(Text(f"warm start: {told}" if start["from"] else f"warm start: {' '.join(start['notes'])}"))
+    if found := record.get("tuned"):
+        values = ", ".join(f"{path}={_shown(value)}" for path, value in found["values"].items()) or "none"
+        given = f"; overridden by --set: {', '.join(found['overridden'])}" if found["overridden"] else ""
+        parts.append(Text(f"tuned: values of run {found['run']}: {values}{given}"))
+        parts += [Text.assemble(("warning ", "yellow"), f"tuned value dropped: {why}") for why in found["dropped"]]
+    return [*parts]
+
+
+def _trials(tuning: dict[str, Any]) -> Table:
+    """The best trials of a search, the best first, and how many there were."""
+    trials = sorted(
+        enumerate(tuning["trials"], 1),
+        key=lambda pair: (
+            pair[1]["value"] is None,
+            (pair[1]["value"] or 0.0) * (1 if tuning["direction"] == "min" else -1),
+        ),
+    )
+    failed = sum(trial["value"] is None for _, trial in trials)
+    shown = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), title_justify="left")
+    shown.title = f"{len(trials)} trials ({tuning['algorithm']})" + (f", {failed} failed" if failed else "")
+    for column in ("trial", tuning["objective"], *tuning["best"]):
+        shown.add_column(column, justify="right", header_style="dim")
+    for number, trial in trials[:_TRIALS]:
+        value = "failed" if trial["value"] is None else _number(trial["value"])
+        shown.add_row(str(number), value, *(_shown(trial["values"].get(path)) for path in tuning["best"]))
+    return shown
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _rows(rows: dict[str, int]) -> Text:
@@ -78,6 +126,42 @@ def _metrics(record: dict[str, Any]) -> Table:
         )
         shown.add_row(name, _number(value), "" if base is None else _number(base), mark)
     return shown
+
+
+def _weakest(classes: dict[str, dict[str, float]]) -> list[RenderableType]:
+    """The classes of which the fewest rows were recognised; all are in run.json."""
+    known = {name: values for name, values in classes.items() if values.get("example_count") and "recall" in values}
+    worst = sorted(known, key=lambda name: known[name]["recall"])[:_WEAKEST]
+    told = (f"{name}: {known[name]['recall']:.4f} ({known[name]['example_count']:,.0f} rows)" for name in worst)
+    return [Text(f"lowest recall of {len(classes)} classes: {', '.join(told)}")] if worst else []
+
+
+def _lite(report: dict[str, Any]) -> list[RenderableType]:
+    """What TF Lite holds, and each format beside the full model."""
+    if report["part"] is None:
+        return [Text(f"TF Lite: {report['not_converted']}", "bold red")]
+    shown = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    metric = next(iter(report["full"]["metrics"]), "metric")
+    for column in ("TF Lite", "size", "a row", "largest difference", "agreement", metric):
+        shown.add_column(column, justify="left" if column == "TF Lite" else "right", header_style="dim")
+    for kind, entry in {"full model": report["full"], **report["formats"]}.items():
+        passed = entry.get("passed")
+        mark = "" if passed is None else "✓ " if passed else "✗ "
+        name = Text.assemble((mark, "green" if passed else "bold red"), kind)
+        if "bytes" not in entry:
+            shown.add_row(name, "not converted")
+            continue
+        agreement = entry.get("agreement")
+        shown.add_row(
+            name,
+            f"{entry['bytes'] / 1024:,.0f} KiB",
+            f"{entry['milliseconds']:.3f} ms",
+            f"{entry['max_difference']:.4f}" if "max_difference" in entry else "",
+            "" if agreement is None else f"{agreement:.2%}",
+            _number(entry["metrics"][metric]) if metric in entry["metrics"] else "",
+        )
+    why = f" ({report['not_converted']})" if report["not_converted"] else ""
+    return [shown, Text(f"TF Lite holds {report['part']}{why}", "dim")]
 
 
 def _number(value: float) -> str:

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from pipeline.features import Categorical
+from pipeline.features.base import Modality
+from pipeline.features.categorical import Categorical
 from pipeline.ingest.infer import MOST_VALUES, Summary
 from pipeline.schema_cycle.doubts import spelling
 from pipeline.schema_cycle.words import count_of, percent, quoted, some
@@ -41,19 +42,14 @@ _CODES = {
 _WHOLES = {"day", "week", "month", "quarter", "year"}
 _COUNTED = {"per", "last", "past", "this", "in", "since", "n", "num", "number", "count"}
 _FLAGS = {"is", "has"}
-_ORDER = ("name", "type", "value_count", "presence", "domain", "int_domain", "float_domain", "not_in_environment")
+_DOMAINS = ("domain", "int_domain", "float_domain", "image_domain")
+_ORDER = ("name", "type", "value_count", "presence", *_DOMAINS, "not_in_environment")
 _HEADER = """\
 # {question}
 # Inferred by `millrace schema init` from {rows}; review every line.
 # value_count min: 1 means that no row may lack the value; a domain that is left open is open on purpose.
 
 """
-
-
-def accepted(task: Task) -> dict[str, tuple[str, ...]]:
-    """Column -> the types that the task takes there; a column that it does not name takes any."""
-    labels: dict[str, tuple[str, ...]] = dict.fromkeys(task.label.columns, ("FLOAT", "INT"))
-    return labels | {feature.name: feature.accepts for feature in task.features}
 
 
 def not_at_serving(task: Task) -> frozenset[str]:
@@ -69,12 +65,14 @@ def draft(task: Task, summaries: Mapping[str, Summary], rows: str) -> str:
       summaries: of `pipeline.ingest.infer.infer`.
       rows: what was read, for the header: "15,002 rows".
     """
-    takes = accepted(task)
+    takes = task.accepts
     sizes = {feature.name: feature.size for feature in task.features if isinstance(feature, Categorical)}
+    modalities = {feature.name: feature.modality for feature in task.features}
     absent = not_at_serving(task)
     features, domains = [], []
     for name, summary in summaries.items():
-        feature, domain = feature_of(summary, takes.get(name, ()), sizes.get(name))
+        closed = task.label.domain if name == task.label.name else ()
+        feature, domain = feature_of(summary, takes.get(name, ()), sizes.get(name), modalities.get(name), closed)
         if name in absent:
             feature.not_in_environment.append("SERVING")
         features.append(as_text(feature, [seen(summary, feature)]))
@@ -97,13 +95,18 @@ def as_text(feature: schema_pb2.Feature, comments: Sequence[str] = ()) -> str:
             elif hasattr(value, "extend"):
                 getattr(part, name).extend(value)
             else:
+                getattr(part, name).SetInParent()  # an empty domain says something, too
                 getattr(part, name).CopyFrom(value)
             lines += [f"  {line}" for line in text_format.MessageToString(part, as_utf8=True).splitlines()]
     return "\n".join([*lines, "}\n"])
 
 
 def feature_of(
-    summary: Summary, takes: Sequence[str] = (), size: int | None = None
+    summary: Summary,
+    takes: Sequence[str] = (),
+    size: int | None = None,
+    modality: Modality | None = None,
+    closed: Sequence[str] = (),
 ) -> tuple[schema_pb2.Feature, schema_pb2.StringDomain | None]:
     """What the schema says of a column, and its domain of strings, if it has one.
 
@@ -111,6 +114,8 @@ def feature_of(
       summary: of the column.
       takes: the types that the task takes there; empty for any.
       size: how many categories the task reads it as, or None.
+      modality: of the task's feature: images are said to be images, and neither they nor texts have a domain.
+      closed: the only texts that the column may have, such as the names of classes; empty where the rows tell.
     """
     kind = summary.type_for(takes)
     feature = schema_pb2.Feature(name=summary.name, type=schema_pb2.FeatureType.Value(kind))
@@ -124,7 +129,10 @@ def feature_of(
     elif summary.is_list and summary.shortest == summary.longest:
         feature.value_count.min = summary.shortest
     set_presence(feature, 1.0 - missing / summary.rows if summary.rows else 0.0)
-    values = domain_values(summary) if kind == "BYTES" else None
+    if modality == "image" and kind == "BYTES":
+        feature.image_domain.SetInParent()
+        return feature, None
+    values = (list(closed) or domain_values(summary)) if kind == "BYTES" and modality != "text" else None
     if values:
         feature.domain = summary.name
         return feature, schema_pb2.StringDomain(name=summary.name, value=values)
@@ -228,11 +236,12 @@ def seen(summary: Summary, feature: schema_pb2.Feature) -> str:
         parts.append(f"{_number(summary.low, kind)} to {_number(summary.high, kind)}")
     if summary.is_list:
         parts.append(f"lists of {summary.shortest} to {summary.longest}")
-    return "; ".join([*parts, *notes(summary, kind)])
+    image = feature.HasField("image_domain")
+    return "; ".join([*parts, *(["images"] if image else []), *notes(summary, kind, image)])
 
 
-def notes(summary: Summary, kind: str) -> list[str]:
-    """What a reviewer has to know of a column, beyond its type."""
+def notes(summary: Summary, kind: str, image: bool = False) -> list[str]:
+    """What a reviewer has to know of a column, beyond its type; that images are no text is no news."""
     kinds, found = summary.kinds, []
     if kind == "BYTES" and kinds["padded"] and not kinds["texts"]:
         found.append(f"integers with leading zeros, such as {_example(summary, 'padded')}, that INT would lose")
@@ -250,7 +259,7 @@ def notes(summary: Summary, kind: str) -> list[str]:
             found.append(
                 f"{count_of(kinds[name], 'value')} {what}, such as {_example(summary, name)}: such rows are quarantined"
             )
-    if summary.not_text:
+    if summary.not_text and not image:
         found.append(f"{count_of(summary.not_text, 'value')} not UTF-8")
     if kinds["nested"]:
         found.append("nested values, which no tf.Example can hold")

@@ -5,6 +5,6 @@ a verdict of "stop" (DataBlocked) or "error" (UsageError) nothing comes out. A f
 2, … in lines 2, 3, …, but for the fault.
 """
 
-from tests.bad_inputs import binary, places, text
+from tests.bad_inputs import binary, pictures, places, text
 
-CASES = (*text.TEXT, *text.JSON, *binary.COMPRESSED, *binary.BINARY, *places.FILES)
+CASES = (*text.TEXT, *text.JSON, *binary.COMPRESSED, *binary.BINARY, *pictures.IMAGES, *places.FILES)

@@ -18,7 +18,7 @@ import pytest
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError
-from pipeline.ingest import checking, files, selection, work
+from pipeline.ingest import checking, files, images, selection, work
 from pipeline.ingest.columns import Column
 from pipeline.ingest.partition import Partition
 from pipeline.splits import SpanSplit
@@ -31,7 +31,7 @@ ERRORS = {"stop": DataBlocked, "error": UsageError}
 
 def job(case: Case, source: Any) -> checking.Job:
     """The job of a task with this schema."""
-    rules = (
+    rules: tuple[Column, ...] = (
         Column("id", "INT", required=True),
         Column("fare", "FLOAT", required=case.required, low=0),
         # The corpus's odd texts are to be judged by the reader, not by this domain.
@@ -40,7 +40,12 @@ def job(case: Case, source: Any) -> checking.Job:
         Column("tips", "FLOAT"),
     )
     needed = {**NEEDED, **case.rules.columns}
-    return checking.Job(source, {rule.name: rule for rule in rules}, needed, case.rules, Partition(case.split))
+    encoded: tuple[images.Encoded, ...] = ()
+    if case.name.startswith("image"):
+        rules = (*rules, Column("photo", "BYTES"))
+        encoded = (images.Encoded("photo", channels=3, max_pixels=50_000_000),)
+    known = {rule.name: rule for rule in rules}
+    return checking.Job(source, known, needed, case.rules, Partition(case.split), encoded)
 
 
 def units(case: Case, source: Any) -> list[checking.Unit]:

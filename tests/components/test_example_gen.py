@@ -247,6 +247,17 @@ def test_folders_are_splits(run: Run) -> None:
     assert result.account["splits"] == {"train": 2, "eval": 1}
 
 
+def test_eval_comes_out_of_the_folder_train(run: Run) -> None:
+    """As the images of MNIST come: the folder test is held out as a whole, and the account still adds up."""
+    rows = [row(n) for n in range(40)]
+    made = {"train/1.csv": rows[:20], "train/2.csv": rows[20:], "test/1.csv": [row(50), row(51)]}
+    result = run(made, split=FolderSplit(eval=None, test="test", train_parts=3, eval_parts=1))
+    train, held_out = result.trips("train"), result.trips("eval")
+    assert (sorted(train + held_out), result.trips("test")) == (list(range(40)), [50, 51])
+    assert 0 < len(held_out) < len(train)
+    assert result.account["splits"] == {"train": len(train), "eval": len(held_out), "test": 2}
+
+
 DAYS: dict[str, Sequence[str] | bytes] = {f"{n}/a.csv": [row(n)] for n in (1, 2, 3, 5, 6)}
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
+from components.artifacts import LiteModel
 from components.pusher import executor
 from components.pusher.executor import Executor
 
@@ -30,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def push(tmp_path: Path, serving: Path) -> Any:
     """A function: pushes a model of three files, with the same content or other; returns the PushedModel."""
 
-    def run(blessed: bool = True, content: str = "") -> Any:
+    def run(blessed: bool = True, content: str = "", lite: Any = None) -> Any:
         model, blessing, pushed = (
             standard_artifacts.Model(),
             standard_artifacts.ModelBlessing(),
@@ -43,7 +45,7 @@ def push(tmp_path: Path, serving: Path) -> Any:
             file.write_text(name + content)
         blessing.set_int_custom_property("blessed", int(blessed))
         Executor().Do(
-            {"model": [model], "model_blessing": [blessing]},
+            {"model": [model], "model_blessing": [blessing], **({"lite": [lite]} if lite else {})},
             {"pushed_model": [pushed]},
             {
                 "push_destination": json.dumps({"filesystem": {"base_directory": str(serving)}}),
@@ -51,6 +53,27 @@ def push(tmp_path: Path, serving: Path) -> Any:
             },
         )
         return pushed
+
+    return run
+
+
+@pytest.fixture
+def converted(tmp_path: Path) -> Any:
+    """A function: TF Lite files by format, and whether they passed; returns the LiteModel."""
+
+    def run(contents: dict[str, str], blessed: bool = True) -> Any:
+        made = LiteModel()
+        made.uri = str(tmp_path / "converted")
+        shutil.rmtree(made.uri, ignore_errors=True)
+        for name, content in {"report.json": "{}", "failed/int4.tflite": "worse"}.items():
+            (tmp_path / "converted" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "converted" / name).write_text(content)
+        for kind, content in contents.items():
+            file = tmp_path / "converted" / "lite" / f"{kind}.tflite"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(content)
+        made.set_int_custom_property("blessed", int(blessed))
+        return made
 
     return run
 
@@ -153,3 +176,43 @@ def test_a_rename_that_fails_leaves_no_leftover(push: Any, serving: Path, monkey
     with pytest.raises(OSError, match="Permission denied"):
         push()
     assert os.listdir(serving) == []
+
+
+def test_files_of_tf_lite_appear_with_the_version(push: Any, converted: Any, serving: Path, tmp_path: Path) -> None:
+    pushed = push(lite=converted({"float16": "half", "int8": "eighth"}))
+    lite = {"assets.extra/lite/float16.tflite": "half", "assets.extra/lite/int8.tflite": "eighth"}
+    assert files(serving) == model_at(str(NOW)) | {f"{NOW}/{name}": content for name, content in lite.items()}
+    assert files(tmp_path / "pushed") == model_at() | lite
+    assert pushed.get_string_custom_property("pushed_destination") == str(serving / str(NOW))
+
+
+def test_a_lite_gate_that_is_broken_keeps_the_whole_model_back(push: Any, converted: Any, serving: Path) -> None:
+    pushed = push(lite=converted({"float16": "half"}, blessed=False))
+    assert not serving.exists()
+    assert pushed.get_int_custom_property("pushed") == 0
+
+
+def test_other_or_fewer_lite_files_are_another_version(push: Any, converted: Any, serving: Path) -> None:
+    for contents in ({"float16": "half"}, {"float16": "half"}, {"float16": "other"}, {"int8": "other"}, {}):
+        push(lite=converted(contents))
+    push()
+    assert sorted(os.listdir(serving)) == [str(NOW + i) for i in range(4)]
+    assert files(serving / str(NOW + 3)) == model_at()
+
+
+@pytest.mark.parametrize("copies", range(3, 10))
+def test_a_disk_that_fills_up_among_the_lite_files(
+    push: Any, converted: Any, serving: Path, monkeypatch: pytest.MonkeyPatch, copies: int
+) -> None:
+    copy, left = io_utils.fileio.copy, [copies]
+
+    def filling(source: str, target: str, **options: Any) -> None:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device", target)
+        left[0] -= 1
+        copy(source, target, **options)
+
+    monkeypatch.setattr(io_utils.fileio, "copy", filling)
+    with pytest.raises(OSError, match="No space left"):
+        push(lite=converted({"float16": "half", "int8": "eighth"}))
+    assert not serving.exists() or os.listdir(serving) == []

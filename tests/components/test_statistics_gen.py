@@ -21,6 +21,7 @@ from tfx.utils import json_utils
 from components.statistics_gen import StatisticsGen, in_memory, top_k
 from components.statistics_gen.executor import Executor
 from pipeline import schema
+from pipeline.features import Image
 from pipeline.sources import bundled_taxi_trips
 
 SPAN = 7
@@ -307,3 +308,16 @@ def test_component_is_tfxs_with_our_executor() -> None:
     assert node.id == "StatisticsGen"
     assert node.executor_spec.executor_class is Executor
     assert node.outputs["statistics"].type is standard_artifacts.ExampleStatistics
+
+
+def test_of_images_only_their_lengths_are_counted(tmp_path: Path, example: Callable[..., bytes]) -> None:
+    """What a task without a schema says in the options, and one with a schema in there: see `schema.of_images`."""
+    rows = [example({"photo": bytes([n % 256]) * n if n else None, "id": n}) for n in range(400)]
+    examples = write_examples(tmp_path / "examples", {"train": [rows]})
+    options = tfdv.StatsOptions(schema=schema.of_images((Image("photo", height=8, width=8),)))
+    made = load(run(Executor, examples, tmp_path / "ours", stats_options_json=options.to_json()), "train")
+    photo = next(feature for feature in made.features if feature.path.step[0] == "photo")
+    assert photo.WhichOneof("stats") == "bytes_stats"
+    assert photo.bytes_stats.avg_num_bytes == 200.0
+    assert (photo.bytes_stats.common_stats.num_non_missing, photo.bytes_stats.common_stats.num_missing) == (399, 1)
+    assert (photo.bytes_stats.unique, photo.bytes_stats.max_num_bytes) == (0, 399)

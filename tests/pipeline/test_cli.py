@@ -120,6 +120,8 @@ def test_no_runs_is_an_empty_list(millrace: Any, tmp_path: Path) -> None:
         (["--set", "training"], "expected section.field=value"),
         (["--strategy", "mirrord"], "'mirrored'"),
         (["--beam-runner", "locl"], "no runner 'locl'. Did you mean 'local'?"),
+        (["--lite", "float61"], "--lite: no format 'float61'. Did you mean 'float16'?"),
+        (["--lite", "int8", "--lite", "int8"], "formats: expected each once"),
         (["--data", "/no/such/file.csv"], "/no/such/file.csv does not exist"),
         (["--serving-log", "/no/such.jsonl"], "--serving-log: "),
         (["--resume"], "--resume: no run of 'taxi_tips'"),
@@ -161,7 +163,7 @@ def test_every_flag_reaches_the_configuration(millrace: Any, tmp_path: Path, mon
         *("run", "--plan", "--json", "--task", "taxi_fare", "--root", "r", "--data", "d/{SPAN}", "--span", "3"),
         *("--window", "7", "--serving-log", "log"),
         *("--from", "Transform", "--to", "Trainer", "--to", "Evaluator", "--beam-runner", "direct", "--beam", "a=b"),
-        *("--set", "model.l2=0", "--strategy", "one_device"),
+        *("--set", "model.l2=0", "--strategy", "one_device", "--lite", "float16", "--lite", "int8"),
     )
     assert (code, json.loads(out)) == (0, [{"node": "Gen", "plan": "cached"}, {"node": "End", "plan": "run"}])
     assert asked == [
@@ -174,7 +176,7 @@ def test_every_flag_reaches_the_configuration(millrace: Any, tmp_path: Path, mon
             serving_log=os.path.abspath("log"),
             beam_runner="direct",
             beam_options=("a=b",),
-            overrides=("model.l2=0", "training.strategy=one_device"),
+            overrides=("model.l2=0", "training.strategy=one_device", 'lite.formats=["float16", "int8"]'),
             from_nodes=("Transform",),
             to_nodes=("Trainer", "Evaluator"),
         )

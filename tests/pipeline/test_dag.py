@@ -13,6 +13,7 @@ from pipeline import tasks
 from pipeline.config import RunConfig
 from pipeline.dag import build_pipeline
 from pipeline.errors import TaskError
+from pipeline.lite import Lite
 from pipeline.rows import RowRules
 from pipeline.sources import BigQuery, JsonLines
 from pipeline.splits import HashSplit, TimeSplit
@@ -76,3 +77,25 @@ def test_what_a_query_can_not_have(task: Task) -> None:
         replace(task, source=query, rows=RowRules(key=("company",)))
     with pytest.raises(TaskError, match="split by hash"):
         replace(task, source=query, split=TimeSplit("trip_start_timestamp", "2016-01-01"))
+
+
+def test_tf_lite_is_a_node_where_it_is_asked_for(task: Task, tmp_path: Path) -> None:
+    plain = compiled(task, RunConfig(task.name, root=str(tmp_path)))
+    assert "Lite" not in plain
+    codes = set()
+    for override in ('lite.formats=["float16"]', 'lite.formats=["int8"]'):
+        asked = tasks.load(task.name, [override])
+        nodes = compiled(asked, RunConfig(task.name, root=str(tmp_path), overrides=(override,)))
+        assert set(nodes["Lite"].upstream_nodes) == {"ExampleGen", "Transform", "Trainer"}
+        assert "Lite" in nodes["Pusher"].upstream_nodes
+        assert parameter(nodes["Lite"], "split") == "eval"
+        assert parameter(nodes["Trainer"], "custom_config") == parameter(plain["Trainer"], "custom_config")
+        codes.add(parameter(nodes["Lite"], "code"))
+    assert len(codes) == 2
+
+
+def test_tf_lite_is_compared_on_the_split_that_measures_the_model(task: Task, tmp_path: Path) -> None:
+    asked = replace(task, lite=Lite(formats=("float16",)), split=HashSplit(train=8, eval=1, test=1))
+    nodes = compiled(asked, RunConfig(task.name, root=str(tmp_path)))
+    assert parameter(nodes["Lite"], "split") == "test"
+    assert "test" in parameter(nodes["Evaluator"], "example_splits")

@@ -11,10 +11,11 @@ from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.utils import config_util
 
 from pipeline import evaluation
+from pipeline.errors import TaskError
 from pipeline.evaluation import eval_config, verdicts
 from pipeline.features import Categorical
 from pipeline.gates import HIGHER_IS_BETTER, Evaluation, Gate
-from pipeline.labels import Binary
+from pipeline.labels import Binary, Label, MultiClass, MultiLabel, Regression
 from pipeline.models.linear import Linear
 from pipeline.sources import Csv
 from pipeline.task import Task
@@ -22,13 +23,21 @@ from pipeline.task import Task
 Metrics = dict[str, dict[str, float]]
 
 
-def task(*gates: Gate, slices: tuple[str | tuple[str, ...], ...] = ("hour",)) -> Task:
-    metrics = tuple(dict.fromkeys(("auc", "mae", *(gate.metric for gate in gates))))
+LABELS = (Binary("tipped"), Regression("fare"), MultiClass("animal", 3), MultiLabel("tags", ("a", "b")))
+
+
+def task(
+    *gates: Gate,
+    slices: tuple[str | tuple[str, ...], ...] = ("hour",),
+    label: Label = LABELS[0],
+) -> Task:
+    usual = ("auc", "mae") if isinstance(label, Binary) else ()
+    metrics = tuple(dict.fromkeys((*usual, *(gate.metric for gate in gates))))
     return Task(
         name="trips",
         question="?",
         source=Csv("rows.csv"),
-        label=Binary("tipped"),
+        label=label,
         features=(Categorical("hour", size=24),),
         model=Linear(),
         evaluation=Evaluation(metrics=metrics, slices=slices, gates=gates),
@@ -45,14 +54,55 @@ def overall(**metrics: float) -> Metrics:
     return {"overall": metrics}
 
 
-def test_every_metric_of_a_task_is_one_that_tfma_computes() -> None:
-    config = eval_config(task(*(Gate(metric, at_least=0) for metric in HIGHER_IS_BETTER)))
+@pytest.mark.parametrize("label", LABELS, ids=lambda label: type(label).__name__)
+def test_every_metric_of_a_label_is_one_that_tfma_computes(label: Label) -> None:
+    gates = tuple(Gate(metric, at_least=0) for metric in sorted(label.measures))
+    config = eval_config(task(*gates, label=label))
     computed = {
         key.name
         for computation in metric_specs.to_computations(config.metrics_specs, eval_config=config)
         for key in computation.keys
     }
-    assert set(HIGHER_IS_BETTER) <= computed
+    assert label.measures <= computed
+
+
+def test_every_metric_fits_a_label_and_has_a_direction() -> None:
+    assert {metric for label in LABELS for metric in label.measures} == set(HIGHER_IS_BETTER)
+
+
+@pytest.mark.parametrize(
+    ("label", "metric", "fitting"),
+    [
+        (Regression("fare"), "auc", "mae, mse, rmse, squared_pearson"),
+        (MultiClass("animal", 3), "mae", "accuracy, top_2_accuracy, top_3_accuracy"),
+        (MultiLabel("tags", ("a",)), "accuracy", "macro_recall, macro_f1, lowest_recall"),
+        (Binary("tipped"), "macro_f1", "auc, auc_pr, binary_accuracy"),
+    ],
+)
+def test_a_metric_that_does_not_fit_the_label_is_refused_with_those_that_do(
+    label: Label, metric: str, fitting: str
+) -> None:
+    with pytest.raises(TaskError) as caught:
+        task(Gate(metric, at_least=0.5), label=label)
+    assert f"evaluation: a {type(label).__name__} label has " in str(caught.value)
+    assert fitting in str(caught.value)
+    assert str(caught.value).endswith(f"Received: {metric}")
+
+
+def test_classes_are_counted_in_one_pass_and_the_code_that_counts_is_in_the_cache_key() -> None:
+    label = MultiLabel("tags", ("a", "b"), threshold=0.3)
+    config = eval_config(task(Gate("macro_f1", at_least=0.5), Gate("exact_match", at_least=0.5), label=label))
+    (specs,) = config.metrics_specs
+    configured = [json.loads(f"{{{metric.config}}}") for metric in specs.metrics]
+    assert [entry["name"] for entry in configured] == ["macro_f1", "exact_match", "per_class"]
+    for entry in configured:
+        assert (entry["classes"], entry["threshold"], len(entry["code"]) > 8) == (2, 0.3, True)
+    counts = [
+        computation
+        for computation in metric_specs.to_computations(config.metrics_specs, eval_config=config)
+        if isinstance(computation, metric_types.MetricComputation)
+    ]
+    assert len(set(counts)) == 1
 
 
 def test_models_read_the_serving_signature_and_the_label() -> None:

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from pipeline.errors import TaskError
 from pipeline.features import (
-    INT_MISSING,
     Bucketized,
     Categorical,
     Feature,
@@ -21,6 +20,7 @@ from pipeline.features import (
     Vocabulary,
     ZScore,
 )
+from pipeline.features.base import INT_MISSING
 
 _RANDOM = np.random.default_rng(7)
 NAN, INF = float("nan"), float("inf")

@@ -76,7 +76,7 @@ def test_library_versions_count(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("module", "changes"),
     [
-        ("pipeline.features", True),
+        ("pipeline.features.numeric", True),
         ("pipeline.errors", True),
         ("pipeline.models.base", True),
         ("pipeline.models.wide_deep", True),
@@ -99,12 +99,12 @@ def test_what_training_depends_on(edit: Edit, module: str, changes: bool) -> Non
     ("module", "changes"),
     [
         ("pipeline.transform", True),
-        ("pipeline.features", True),
+        ("pipeline.features.numeric", True),
         ("pipeline.labels", True),
         ("pipeline.expressions", True),
         ("pipeline.models.wide_deep", False),
         ("pipeline.models.dnn", False),
-        ("pipeline.train", False),
+        ("pipeline.train.run", False),
         ("pipeline.export", False),
         ("pipeline.tasks.taxi_tips", False),
     ],

@@ -13,7 +13,7 @@ from pipeline.models.dnn import Dnn
 from pipeline.overrides import apply, section_of
 from pipeline.sources import Csv
 from pipeline.task import Task
-from pipeline.training import EarlyStopping, Training
+from pipeline.training import AdamW, Cosine, EarlyStopping, Exponential, RmsProp, Sgd, Training
 
 TASK = Task(
     name="tips",
@@ -42,6 +42,22 @@ def refusal(override: str) -> str:
         ("training.steps=500", lambda t: t.training.steps, 500),
         ("training.optimizer.learning_rate=0.01", lambda t: t.training.optimizer.learning_rate, 0.01),
         ("training.optimizer.learning_rate=1e-4", lambda t: t.training.optimizer.learning_rate, 1e-4),
+        ("training.optimizer=sgd", lambda t: t.training.optimizer, Sgd()),
+        ("training.optimizer=rms_prop", lambda t: t.training.optimizer, RmsProp()),
+        (
+            'training.optimizer={"kind":"adamw","weight_decay":0.1,"learning_rate":{"kind":"cosine","rate":0.5}}',
+            lambda t: t.training.optimizer,
+            AdamW(Cosine(0.5), weight_decay=0.1),
+        ),
+        (
+            'training.optimizer.learning_rate={"kind":"exponential","rate":0.1,"steps":5}',
+            lambda t: t.training.optimizer.learning_rate,
+            Exponential(0.1, steps=5),
+        ),
+        ('training.early_stopping={"metric":"val_auc"}', lambda t: t.training.early_stopping.metric, "val_auc"),
+        ("training.class_weights=balanced", lambda t: t.training.class_weights, "balanced"),
+        ('training.class_weights={"1":2}', lambda t: t.training.class_weights, {1: 2.0}),
+        ("training.epochs=5", lambda t: t.training.epochs, 5.0),
         ("training.early_stopping=null", lambda t: t.training.early_stopping, None),
         ("training.early_stopping.patience=7", lambda t: t.training.early_stopping.patience, 7),
         ("training.strategy=mirrored", lambda t: t.training.strategy, "mirrored"),
@@ -129,11 +145,15 @@ def test_a_path_through_a_value_that_has_no_fields() -> None:
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
-        ("training.steps=many", ["steps: ", 'Expected int. Received: "many"']),
-        ("training.steps=true", ["steps: ", "Expected int. Received: true"]),
-        ("training.steps=1.5", ["steps: ", "Expected int. Received: 1.5"]),
-        ("training.steps=null", ["steps: ", "Expected int. Received: null"]),
-        ("training.strategy=mirrord", ["strategy: ", "'mirrored'", 'Received: "mirrord"']),
+        ("training.batch_size=many", ["batch_size: ", 'Expected int. Received: "many"']),
+        ("training.batch_size=true", ["batch_size: ", "Expected int. Received: true"]),
+        ("training.batch_size=1.5", ["batch_size: ", "Expected int. Received: 1.5"]),
+        ("training.batch_size=null", ["batch_size: ", "Expected int. Received: null"]),
+        ("training.strategy=mirrord", ["strategy: ", "mirrored", "Received: strategy='mirrord'"]),
+        ("training.optimizer=5", ["optimizer: ", "Received: 5"]),
+        ('training.optimizer={"kind":"adm"}', ["no kind 'adm'. Did you mean 'adam'?"]),
+        ('training.optimizer={"kind":"sgd","momntum":0.9}', ["Sgd has no field 'momntum'. Did you mean 'momentum'?"]),
+        ('training.optimizer.learning_rate={"kind":"cosine"}', ["Cosine needs rate"]),
         ("model.hidden_units=8", ["hidden_units: ", "tuple[int, ...]", "Received: 8"]),
         ("features.trip_miles.clip=[1]", ["clip: ", "tuple[float, float]", "Received: [1]"]),
         ("label.condition=1", ["condition can't be set here", "Received: 1", "edit the task"]),

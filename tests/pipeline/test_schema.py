@@ -9,9 +9,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from pipeline import schema, tasks
 from pipeline.errors import TaskError, UsageError
 from pipeline.expressions import Column
-from pipeline.features import Bucketized, Categorical, Hashed, Numeric, Vocabulary
+from pipeline.features import Bucketized, Categorical, Date, Hashed, Image, Numeric, Text, Vocabulary
 from pipeline.gates import Evaluation, Gate
-from pipeline.labels import Binary, Label
+from pipeline.labels import Binary, Label, MultiClass, MultiLabel
 from pipeline.models.linear import Linear
 from pipeline.rows import Matches, RowRules, Rule
 from pipeline.sources import Csv
@@ -94,6 +94,24 @@ def test_a_label_of_text() -> None:
     ]
 
 
+def test_a_label_of_classes_may_be_text_or_integers() -> None:
+    gates = (Gate("macro_f1", at_least=0.5),)
+    evaluation = Evaluation(metrics=("macro_f1",), gates=gates)
+
+    def labelled(label: Label) -> Task:
+        return replace(task(Numeric("miles")), label=label, evaluation=evaluation)
+
+    for column in ("company", "hour"):
+        schema.check(labelled(MultiClass(column, 3)), proto(TYPES))
+    schema.check(labelled(MultiLabel("company", ("a", "b"))), proto(TYPES))
+    assert misfit(labelled(MultiClass("fare", 3))) == [
+        "  - label column 'fare': expected BYTES or INT. Received: type=FLOAT"
+    ]
+    assert misfit(labelled(MultiLabel("hour", ("a", "b")))) == [
+        "  - label column 'hour': expected BYTES. Received: type=INT"
+    ]
+
+
 def test_read_says_file_and_line_of_what_does_not_parse(tmp_path: Path) -> None:
     file = tmp_path / "schema.pbtxt"
     file.write_text('feature {\n  name: "a"\n  typo: FLOAT\n}\n', encoding="utf-8")
@@ -153,3 +171,21 @@ def test_each_curated_schema_fits_its_task(name: str) -> None:
     label = tasks.load(name).label.name
     (labelled,) = (feature for feature in read.feature if feature.name == label)
     assert list(labelled.not_in_environment) == ["SERVING"]
+
+
+def test_columns_of_images_are_marked_for_the_statistics() -> None:
+    features = (Image("photo", height=8, width=8), Numeric("miles"))
+    given = proto({"photo": "BYTES", "company": "BYTES", "miles": "FLOAT"})
+    marked = schema.with_images(given, features)
+    assert [column.WhichOneof("domain_info") for column in marked.feature] == ["image_domain", None, None]
+    assert not given.feature[0].HasField("image_domain")
+    assert schema.with_images(marked, features) == marked
+    assert schema.of_images(features) == schema.with_images(proto({"photo": "BYTES"}), features)
+    assert schema.of_images((Numeric("miles"),)) is None
+
+
+def test_an_image_or_a_text_takes_bytes() -> None:
+    fitting = task(Image("photo", height=8, width=8), Text("words"), Date("day"))
+    schema.check(fitting, proto(TYPES | {"photo": "BYTES", "words": "BYTES", "day": "INT"}))
+    with pytest.raises(TaskError, match=r"Image takes BYTES\. Received: type=FLOAT"):
+        schema.check(task(Image("miles", height=8, width=8)), proto(TYPES))

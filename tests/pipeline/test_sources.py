@@ -1,19 +1,26 @@
 """Settings of the sources: what a path may be, what follows from it, and a round trip through a component's parameters."""
 
+import csv
 import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import TaskError
+from pipeline.errors import TaskError, UsageError
 from pipeline.sources import (
     Avro,
     BigQuery,
     Csv,
     JsonLines,
     Parquet,
+    Prepared,
     Source,
     TfRecord,
+    bundled_movie_reviews,
     bundled_taxi_trips,
     of_settings,
     settings,
@@ -23,6 +30,9 @@ from pipeline.sources import (
 
 def test_the_bundled_data_is_there() -> None:
     assert [path.name for path in Path(bundled_taxi_trips()).iterdir()] == ["data.csv"]
+    with open(bundled_movie_reviews(), newline="", encoding="utf-8") as stream:
+        labels = Counter(review["label"] for review in csv.DictReader(stream))
+    assert labels == {"0": 54, "1": 46}
 
 
 @pytest.mark.parametrize(
@@ -160,3 +170,79 @@ def test_a_query() -> None:
     assert BigQuery("SELECT {x} FROM t").spans is None
     assert BigQuery("SELECT * FROM t WHERE time > @span_begin_timestamp").spans == "date"
     assert BigQuery("SELECT 1").remote
+
+
+@pytest.fixture
+def maker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prepared]:
+    """A source whose module writes a file, and counts how often it did; the cache is in `tmp_path`."""
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "prepared_for_a_test.py").write_text(
+        "MADE = []\n"
+        "def write(folder):\n"
+        "    (folder / 'rows.parquet').write_text('rows')\n"
+        "    MADE.append(folder)\n"
+        "def fail(folder):\n"
+        "    (folder / 'half').write_text('ro')\n"
+        "    raise OSError(28, 'No space left on device')\n"
+    )
+    monkeypatch.syspath_prepend(str(code))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    yield Prepared("prepared_for_a_test:write", name="letters")
+    sys.modules.pop("prepared_for_a_test", None)
+
+
+def test_files_are_made_once_when_first_needed(maker: Prepared, tmp_path: Path) -> None:
+    assert "prepared_for_a_test" not in sys.modules, "describing a source makes nothing"
+    source = maker.at(None)
+    assert isinstance(source, Parquet)
+    assert Path(source.path).parent == tmp_path / "cache" / "millrace"
+    assert Path(source.path).name.startswith("letters-")
+    assert (Path(source.path) / "rows.parquet").read_text() == "rows"
+    assert maker.at(None) == source
+    assert len(sys.modules["prepared_for_a_test"].MADE) == 1
+    assert os.listdir(tmp_path / "cache" / "millrace") == [Path(source.path).name], "nothing unfinished is left"
+
+
+def test_code_that_changed_makes_other_files(maker: Prepared, tmp_path: Path) -> None:
+    before = maker.at(None)
+    with (tmp_path / "code" / "prepared_for_a_test.py").open("a") as stream:
+        stream.write("# another\n")
+    assert maker.at(None) != before
+
+
+def test_data_of_ones_own_makes_nothing(maker: Prepared, tmp_path: Path) -> None:
+    assert maker.at("s3://b/images") == Parquet("s3://b/images")
+    assert maker.at("own.csv") == Csv("own.csv")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_can_not_be_written_is_told_and_leaves_nothing(maker: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"files of letters can't be written to .*No space left.*XDG_CACHE_HOME"):
+        Prepared("prepared_for_a_test:fail", name="letters").at(None)
+    assert os.listdir(tmp_path / "cache" / "millrace") == []
+
+
+def test_two_at_a_time_make_one(maker: Prepared, tmp_path: Path) -> None:
+    """The one who comes second takes what the first one made."""
+    first = Path(maker.at(None).path)
+    first.rename(tmp_path / "aside")
+    module = sys.modules["prepared_for_a_test"]
+
+    def write(folder: Path) -> None:
+        (tmp_path / "aside").rename(first)
+        (folder / "rows.parquet").write_text("mine")
+
+    module.write = write  # type: ignore[attr-defined]
+    assert (Path(maker.at(None).path) / "rows.parquet").read_text() == "rows"
+
+
+@pytest.mark.parametrize("path", ["", "module", "module:", "a b:c", "module:function()"])
+def test_a_maker_is_a_function_in_a_module(path: str) -> None:
+    with pytest.raises(TaskError, match=r"expected package\.module:function"):
+        Prepared(path)
+
+
+def test_a_maker_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="there is no module nowhere_to_be_found"):
+        Prepared("nowhere_to_be_found:write").at(None)

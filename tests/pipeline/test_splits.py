@@ -1,5 +1,7 @@
 """Settings of the splits."""
 
+from typing import Any
+
 import pytest
 
 from pipeline.errors import TaskError
@@ -17,6 +19,8 @@ from pipeline.splits import FolderSplit, HashSplit, SpanSplit, TimeSplit, second
         (TimeSplit("t", "2024-01-01", "2024-02-01"), ("train", "eval", "test")),
         (FolderSplit(), ("train", "eval")),
         (FolderSplit(test="held out"), ("train", "eval", "test")),
+        (FolderSplit(eval=None), ("train", "eval")),
+        (FolderSplit(eval=None, test="test"), ("train", "eval", "test")),
     ],
 )
 def test_names(split: HashSplit | SpanSplit | TimeSplit | FolderSplit, names: tuple[str, ...]) -> None:
@@ -61,6 +65,23 @@ def test_seconds(text: str, want: float) -> None:
     assert seconds(text) == want
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"eval": "train"}, "a folder of its own for each split. Received: train='train', eval='train', test=None"),
+        ({"test": "eval"}, "a folder of its own for each split"),
+        ({"train": ""}, "a folder of its own for each split. Received: train=''"),
+        ({"eval": None, "eval_parts": 0}, "at least 1 of train and eval. Received: train_parts=9, eval_parts=0"),
+        ({"eval": None, "train_parts": -1}, "Received: train_parts=-1, eval_parts=1"),
+    ],
+)
+def test_folders_that_can_not_be(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(TaskError) as caught:
+        FolderSplit(**settings)
+    assert message in str(caught.value)
+
+
 def test_folders() -> None:
+    assert FolderSplit(eval=None, test="held out").folders == {"train": "train", "test": "held out"}
     assert FolderSplit(eval="dev").folders == {"train": "train", "eval": "dev"}
     assert FolderSplit(test="t").folders == {"train": "train", "eval": "eval", "test": "t"}

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import TaskError
-from pipeline.training import Adam, EarlyStopping, Sgd, Training
+from pipeline.training import Adam, AdamW, Cosine, EarlyStopping, Exponential, RmsProp, Sgd, Training
+from pipeline.training.spec import check_metric
 
 NAN = float("nan")
 
@@ -24,6 +25,25 @@ NAN = float("nan")
         (lambda: Training(batch_size=0), "batch_size=0"),
         (lambda: Training(validate_every=0), "validate_every=0"),
         (lambda: Training(optimizer="adam"), "optimizer='adam'"),
+        (lambda: Sgd(clip_norm=0.0), "clip_norm=0.0"),
+        (lambda: Sgd(clip_norm=1.0, clip_value=2.0), "clip_norm=1.0, clip_value=2.0"),
+        (lambda: AdamW(weight_decay=-1.0), "weight_decay=-1.0"),
+        (lambda: RmsProp(rho=1.0), "rho=1.0"),
+        (lambda: Adam(beta_2=1.0), "beta_2=1.0"),
+        (lambda: Adam("fast"), "learning_rate='fast'"),  # type: ignore[arg-type]
+        (lambda: Cosine(0.0), "rate=0.0"),
+        (lambda: Cosine(0.1, warmup_steps=-1), "warmup_steps=-1"),
+        (lambda: Cosine(0.1, steps=0), "steps=0"),
+        (lambda: Cosine(0.1, final=2.0), "final=2.0"),
+        (lambda: Exponential(0.1, factor=0.0), "factor=0.0"),
+        (lambda: EarlyStopping(metric="auc"), "metric='auc'"),
+        (lambda: EarlyStopping(min_delta=-0.1), "min_delta=-0.1"),
+        (lambda: Training(epochs=0), "epochs=0"),
+        (lambda: Training(checkpoint_every=0), "checkpoint_every=0"),
+        (lambda: Training(checkpoints_kept=0), "checkpoints_kept=0"),
+        (lambda: Training(precision="float8"), "precision='float8'"),  # type: ignore[arg-type]
+        (lambda: Training(class_weights="equal"), "class_weights='equal'"),  # type: ignore[arg-type]
+        (lambda: Training(class_weights={1: -1.0}), "class_weights={1: -1.0}"),
         (lambda: Training(strategy="mirrord"), "strategy='mirrord'"),
     ],
 )
@@ -35,3 +55,25 @@ def test_out_of_range(make: Callable[[], Any], received: str) -> None:
 
 def test_defaults() -> None:
     assert Training() == Training(1000, 200, 200, Adam(1e-3), None, 1, "auto")
+
+
+@pytest.mark.parametrize(
+    ("training", "rows", "steps"),
+    [
+        (Training(), None, 1000),
+        (Training(steps=7), None, 7),
+        (Training(epochs=5, batch_size=64), 60_000, 4688),
+        (Training(epochs=0.5, batch_size=100), 400, 2),
+        (Training(steps=10, epochs=1, batch_size=10), 1000, 10),
+        (Training(steps=1000, epochs=1, batch_size=10), 1000, 100),
+        (Training(epochs=1, batch_size=100), 3, 1),
+    ],
+)
+def test_length(training: Training, rows: int | None, steps: int) -> None:
+    assert training.length(rows) == steps
+
+
+def test_a_metric_that_the_label_does_not_have_is_named_with_the_choices() -> None:
+    check_metric(EarlyStopping(metric="val_auc"), frozenset({"auc"}))
+    with pytest.raises(TaskError, match="no metric 'val_acu'. Did you mean 'val_auc'. Known: val_auc, val_loss"):
+        check_metric(EarlyStopping(metric="val_acu"), frozenset({"auc"}))

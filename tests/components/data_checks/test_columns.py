@@ -1,5 +1,6 @@
 """Features that say nothing, or what another one says."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 
 from components.data_checks import columns
 from components.data_checks.facts import Facts
+from pipeline.features import Text
+from pipeline.task import Task
 
 Trips = Callable[..., dict[str, Any]]
 Making = Callable[..., Facts]
@@ -53,3 +56,10 @@ def test_two_features_with_the_same_values(facts: Making, trips: Trips) -> None:
 def test_constant_features_are_not_duplicates(facts: Making, trips: Trips) -> None:
     given = {**trips(300), "miles": [1.0] * 300, "fare": [1.0] * 300}
     assert columns.duplicate_features(facts({"train": given})).findings == ()
+
+
+def test_a_constant_text_is_told_and_not_shown(facts: Making, trips: Trips, tiny: Task) -> None:
+    task = dataclasses.replace(tiny, features=(Text("company"),))
+    given = facts({"train": {**trips(300), "company": ["call Ann on 555-0100"] * 300}}, task=task)
+    (found,) = columns.constant_feature(given).findings
+    assert (found.feature, found.received) == ("company", "the same value in every row")

@@ -10,6 +10,7 @@ import pytest
 from components.data_checks import drift
 from components.data_checks.facts import Facts
 from pipeline.checks import Checks, Limits
+from pipeline.features import Text
 from pipeline.splits import FolderSplit, TimeSplit
 from pipeline.task import Task
 
@@ -176,3 +177,17 @@ def test_an_empty_split_is_left_to_its_own_check(facts: Making, trips: Trips, ro
     made = facts({"train": trips(300), "eval": {}}, previous={"train": trips(300), "eval": trips(100)})
     assert drift.drift(made).findings == ()
     assert drift.split_drift(made).findings == ()
+
+
+def test_images_and_texts_are_not_compared_value_by_value(facts: Making, trips: Trips, tiny: Task) -> None:
+    """They all differ, and none of them is to be read in a finding."""
+    task = dataclasses.replace(tiny, features=(Text("company"), *(f for f in tiny.features if f.name != "company")))
+    now = {**trips(300, seed=1), "company": [f"call {n} for a refund" for n in range(300)]}
+    before = {**trips(300, seed=2), "company": ["fine"] * 300}
+    made = facts({"train": now, "eval": before}, previous={"train": before}, requests=before, task=task)
+    for check in (drift.drift, drift.split_drift, drift.skew):
+        report = check(made)
+        assert "company" not in {measured.feature for measured in report.measured}
+        assert "company" not in {found.feature for found in report.findings}
+    gone = facts({"train": {**now, "company": [None] * 300}}, previous={"train": before}, task=task)
+    assert [found.feature for found in drift.missing_values(gone).findings] == ["company"]

@@ -1,4 +1,4 @@
-"""The label: varying, alike in all splits, and given away by nothing."""
+"""The label is given away by nothing."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,9 +10,13 @@ import pytest
 from components.data_checks import leak
 from components.data_checks.facts import Facts
 from components.data_checks.sample import Sample
-from pipeline.labels import Regression
+from pipeline.gates import Evaluation, Gate
+from pipeline.labels import MultiClass, MultiLabel, Regression
 from pipeline.task import Task
 
+MAE = Evaluation(metrics=("mae",), gates=(Gate("mae", at_most=1.0),))
+F1 = Evaluation(metrics=("macro_f1",), gates=(Gate("macro_f1", at_least=0.5),))
+SPECIES = ("cat", "dog", "owl")
 Trips = Callable[..., dict[str, Any]]
 Making = Callable[..., Facts]
 
@@ -77,9 +81,7 @@ def test_values_that_are_different_in_each_row_are_no_leak() -> None:
 
 
 def test_a_regression_s_leak(facts: Making, trips: Trips, tiny: Task) -> None:
-    task = dataclasses.replace(
-        tiny, label=Regression("tips"), evaluation=dataclasses.replace(tiny.evaluation, metrics=("mae", "auc"))
-    )
+    task = dataclasses.replace(tiny, label=Regression("tips"), evaluation=MAE)
     columns = trips(2000)
     assert leak.leak(facts({"train": columns}, task=task)).findings == ()
     columns["miles"] = 100.0 - columns["tips"]
@@ -96,31 +98,56 @@ def test_a_handful_of_cases_proves_no_leak(facts: Making, trips: Trips) -> None:
     assert leak.leak(facts({"train": columns})).findings == ()
 
 
-def test_a_constant_label(facts: Making, trips: Trips) -> None:
-    assert leak.label_constant(facts({"train": trips(200)})).findings == ()
-    none = {**trips(200), "tips": np.zeros(200)}
-    (found,) = leak.label_constant(facts({"train": trips(200), "eval": none})).findings
-    assert found.message == (
-        "tips (split 'eval', 200 of 200 rows): expected a label that differs from row to row. "
-        "Received: 0 in each of the 200 rows looked at"
-    )
-
-
-def test_a_label_that_is_missing_everywhere(facts: Making, trips: Trips, tiny: Task) -> None:
-    task = dataclasses.replace(tiny, label=Regression("tips"))
-    (found,) = leak.label_constant(facts({"train": {**trips(200), "tips": [None] * 200}}, task=task)).findings
-    assert found.received == "no value at all"
-
-
-def test_the_label_in_two_splits(facts: Making, trips: Trips, tiny: Task) -> None:
-    train, other = trips(1000, 1), trips(1000, 2)
-    report = leak.label_between_splits(facts({"train": train, "eval": other}))
+def test_one_class_that_stands_apart_is_no_leak_and_a_code_of_all_classes_is(
+    facts: Making, trips: Trips, tiny: Task
+) -> None:
+    task = dataclasses.replace(tiny, label=MultiClass("animal", SPECIES), evaluation=F1)
+    columns = trips(3000)
+    animal = np.random.default_rng(5).integers(0, 3, 3000)
+    columns["animal"] = [SPECIES[i] for i in animal]
+    columns["miles"] = np.where(animal == 0, 100.0, columns["miles"])
+    report = leak.leak(facts({"train": columns}, task=task))
     assert report.findings == ()
-    assert [(m.split, m.measure) for m in report.measured] == [("eval", "l_infinity")]
-    other["tips"] = np.where(np.arange(1000) < 900, other["fare"], 0.0)
-    (found,) = leak.label_between_splits(facts({"train": train, "eval": other})).findings
-    assert (found.check, found.feature, found.split) == ("label_shift", "tips", "eval")
-    assert "a mean of 0.9" in found.received
-    task = dataclasses.replace(tiny, label=Regression("tips"))
-    (found,) = leak.label_between_splits(facts({"train": train, "eval": other}, task=task)).findings
-    assert found.check == "label_shift"
+    power = {m.feature: m.distance for m in report.measured}
+    assert {m.measure for m in report.measured} == {"auc"}
+    assert 0.7 < power["miles"] < 0.9
+    assert all(power[name] < 0.6 for name in ("fare", "company", "hour", "area"))
+    columns["hour"] = 7 - animal * animal
+    (found,) = leak.leak(facts({"train": columns}, task=task)).findings
+    assert (found.feature, found.received) == ("hour", "AUC 1.0000 from this feature alone")
+
+
+def test_the_positions_of_classes_are_no_numbers(facts: Making, trips: Trips, tiny: Task) -> None:
+    """The order of the names changes nothing."""
+    columns = trips(3000)
+    animal = np.random.default_rng(5).integers(0, 3, 3000)
+    columns["animal"] = [SPECIES[i] for i in animal]
+    columns["miles"] = animal + np.random.default_rng(6).normal(0, 0.5, 3000)
+    powers = []
+    for names in (SPECIES, ("dog", "owl", "cat")):
+        task = dataclasses.replace(tiny, label=MultiClass("animal", names), evaluation=F1)
+        powers.append([m.distance for m in leak.leak(facts({"train": columns}, task=task)).measured])
+    assert powers[0] == pytest.approx(powers[1])
+
+
+def test_any_number_of_classes(facts: Making, trips: Trips, tiny: Task) -> None:
+    task = dataclasses.replace(tiny, label=MultiLabel("tags", ("a", "b"), none="-"), evaluation=F1)
+    columns = trips(2000)
+    random = np.random.default_rng(1).random((2000, 2)) < (0.5, 0.2)
+    columns["tags"] = ["|".join(name for name, has in zip("ab", row, strict=True) if has) or "-" for row in random]
+    assert leak.leak(facts({"train": columns}, task=task)).findings == ()
+    columns["company"] = columns["tags"]
+    assert [f.feature for f in leak.leak(facts({"train": columns}, task=task)).findings] == ["company"]
+
+
+def test_a_class_of_a_handful_of_rows_is_left_out(facts: Making, trips: Trips, tiny: Task) -> None:
+    task = dataclasses.replace(tiny, label=MultiClass("animal", SPECIES), evaluation=F1)
+    columns = trips(2000)
+    animal = np.random.default_rng(5).integers(0, 2, 2000)
+    animal[:20] = 2
+    columns["animal"] = [SPECIES[i] for i in animal]
+    columns["hour"] = np.where(animal == 2, 9, columns["hour"])
+    assert leak.leak(facts({"train": columns}, task=task)).findings == ()
+    few = dataclasses.replace(tiny, label=MultiClass("animal", SPECIES), evaluation=F1)
+    small = {name: values[:30] for name, values in columns.items()}
+    assert leak.leak(facts({"train": small}, task=few)).measured == ()

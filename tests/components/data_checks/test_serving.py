@@ -14,7 +14,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.data_checks import distance, serving
 from components.data_checks.facts import Dataset, columns_of
 from pipeline.errors import MillraceError, UsageError
-from pipeline.features import INT_MISSING
+from pipeline.features.base import INT_MISSING
 
 ROWS: list[dict[str, Any]] = [
     {"fare": 1.5, "hour": 7, "company": "a"},

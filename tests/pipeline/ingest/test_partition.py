@@ -58,6 +58,17 @@ def test_a_file_may_be_of_one_split() -> None:
         split(Partition(FolderSplit()), columns)
 
 
+def test_eval_comes_out_of_the_folder_train_where_it_has_none() -> None:
+    columns = {"a": pa.array(range(30_000))}
+    partition = Partition(FolderSplit(eval=None, test="test", train_parts=4, eval_parts=1))
+    sides = split(partition, columns, "train")
+    assert [round(sides.count(name) / len(sides), 2) for name in ("train", "eval", "test")] == [0.8, 0.2, 0.0]
+    assert sides == split(Partition(HashSplit(4, 1)), columns)
+    assert set(split(partition, columns, "test")) == {"test"}
+    named = Partition(FolderSplit(eval="dev"))
+    assert set(split(named, columns, "train")) == {"train"}
+
+
 NUMBERS = pa.array([0.0, 9.0, 10.0, 19.0, 20.0, None], pa.float32())
 TEXTS = pa.array(
     [b"1970-01-01", b"1970-01-01T00:00:09Z", b"1970-01-01 02:00:10+02:00", b"19700101T000019", b"2024-01-01", b"soon"]

@@ -71,6 +71,12 @@ def test_values_as_text(value: object, want: str | None) -> None:
     assert cut(value) == want
 
 
+def test_bytes_that_are_no_text_are_not_dumped() -> None:
+    image = b"\x89PNG\r\n\x1a\n" + bytes(5000)
+    assert cut(image) == "5,008 bytes: 89 50 4e 47 0d 0a 1a 0a 00 00 00 00 00 00 00 00 …"
+    assert len(as_json({"photo": image, "id": 7})) < 120
+
+
 def test_long_values_are_cut() -> None:
     assert cut("x" * 1001) == "x" * 1000 + " …"
 

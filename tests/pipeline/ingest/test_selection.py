@@ -160,8 +160,16 @@ def test_files_of_the_folders_of_splits(put: Put, tmp_path: Path) -> None:
         put(name)
     found = selection.selected(Csv(str(tmp_path)), FolderSplit())
     assert names(found, tmp_path) == {0: ["eval/1.csv", "train/1.csv", "train/2.csv"]}
+    with pytest.raises(UsageError, match=r"has no folder dev and no folder held\. .*expected train, dev, held in it"):
+        selection.selected(Csv(str(tmp_path)), FolderSplit(eval="dev", test="held"))
+    (tmp_path / "held").mkdir()
     with pytest.raises(UsageError, match=r"no file matches .*held"):
         selection.selected(Csv(str(tmp_path)), FolderSplit(test="held"))
+    put("days/7/train/1.csv")
+    with pytest.raises(UsageError, match=r"no file matches .*held"):
+        selection.selected(Csv(f"{tmp_path}/days/{{SPAN}}/*.csv"), FolderSplit(eval=None, test="held"))
+    found = selection.selected(Csv(str(tmp_path)), FolderSplit(eval=None, test="else"))
+    assert names(found, tmp_path) == {0: ["else/1.csv", "train/1.csv", "train/2.csv"]}
 
 
 def test_folders_and_links_to_nothing_among_the_files_are_told(put: Put, tmp_path: Path) -> None:

@@ -68,6 +68,17 @@ def test_metrics_stand_beside_baseline_and_gate() -> None:
     assert row(text, "mae") == ["mae", "1,234.5000", "✗", "at", "most", "2"]
 
 
+def test_the_weakest_classes_are_named_and_markup_in_a_name_is_text() -> None:
+    def known(recall: float, rows: float) -> dict[str, float]:
+        return {"precision": 0.5, "recall": recall, "f1": 0.6, "example_count": rows}
+
+    classes = {"cat": known(0.9, 1200.0), "[dog]": known(0.25, 4.0), "owl": known(0.8, 7.0), "elk": known(0.85, 9.0)}
+    text = " ".join(shown(record(classes={**classes, "newt": known(0.0, 0.0)})).split())
+    assert ("lowest recall of 5 classes: [dog]: 0.2500 (4 rows), owl: 0.8000 (7 rows), elk: 0.8500 (9 rows)") in text
+    assert "lowest recall of" not in shown(record(classes={}))
+    assert "lowest recall of" not in shown(record())
+
+
 def test_cached_nodes_are_counted_and_named() -> None:
     assert "cached: 1 of 2 nodes (ExampleGen)" in shown(record())
     assert "cached" not in shown(record(nodes={}))
@@ -107,3 +118,27 @@ def test_spans_and_waivers_are_told() -> None:
     assert "spans: 2026-11-03 to 2026-11-05, 2 of them" in text
     assert "fare: dearer. Waived until 2027-01-31: New prices." in text
     assert "span: 7" in shown(record("pushed", spans=["7"], rows={"in": 1, "quarantined": 0}))
+
+
+def test_tf_lite_is_shown_beside_the_full_model() -> None:
+    full = {"rows": 200, "bytes": 720_896, "milliseconds": 0.519, "metrics": {"binary_accuracy": 0.8902}}
+    half = {"passed": True, "bytes": 53_756, "milliseconds": 0.0172, "max_difference": 0.0005, "agreement": 1.0}
+    report = {
+        "part": "the part after the transform",
+        "not_converted": "the whole graph reads text (company)",
+        "full": full,
+        "formats": {
+            "float16": {**half, "metrics": {"binary_accuracy": 0.89}},
+            "int8": {"passed": False, "reason": "lite int8: does not convert"},
+        },
+    }
+    text = shown(record(lite=report))
+    assert row(text, "full model") == ["full", "model", "704", "KiB", "0.519", "ms", "0.8902"]
+    assert row(text, "✓ float16") == ["✓", "float16", "52", "KiB", "0.017", "ms", "0.0005", "100.00%", "0.8900"]
+    assert row(text, "✗ int8") == ["✗", "int8", "not", "converted"]
+    assert "TF Lite holds the part after the transform (the whole graph reads text (company))" in text
+
+
+def test_a_model_that_tf_lite_can_not_hold_is_said() -> None:
+    text = shown(record(lite={"part": None, "not_converted": "the whole graph does not convert: it is too deep"}))
+    assert "TF Lite: the whole graph does not convert: it is too deep" in text

@@ -1,5 +1,6 @@
 """Drafts: domains and ranges only where the rows cover them, presence with room, and the reason for each in a comment."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,13 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from pipeline.expressions import Column
-from pipeline.features import Categorical, Numeric, Vocabulary
+from pipeline.features import Categorical, Image, Numeric, Text, Vocabulary
 from pipeline.gates import Evaluation, Gate
 from pipeline.ingest.batch import RawBatch
 from pipeline.ingest.infer import Summary, infer
 from pipeline.labels import Binary
 from pipeline.models.linear import Linear
 from pipeline.schema_cycle.draft import (
-    accepted,
     code_range,
     domain_values,
     draft,
@@ -169,7 +169,7 @@ def test_lists_keep_their_length() -> None:
 
 
 def test_what_the_task_says_of_columns() -> None:
-    assert accepted(TASK) == {
+    assert TASK.accepts == {
         "fare": ("FLOAT", "INT"),
         "tolls": ("FLOAT", "INT"),
         "tips": ("FLOAT", "INT"),
@@ -245,3 +245,17 @@ def test_the_whole_text() -> None:
     absent = {name for name, feature in by_name.items() if list(feature.not_in_environment) == ["SERVING"]}
     assert absent == {"tips", "tolls"}
     assert list(schema.default_environment) == ["TRAINING", "SERVING"]
+
+
+def test_images_are_said_to_be_images_and_texts_have_no_domain() -> None:
+    task = dataclasses.replace(TASK, features=(Image("photo", height=8, width=8), Text("kind"), Vocabulary("make")))
+    photos = pa.array([b"\x89PNG\r\n\x1a\n" + bytes([n]) for n in range(40)], pa.binary())
+    text = draft(task, summaries(photo=photos, kind=["ok", "bad"] * 20, make=["a", "b"] * 20), "40 rows")
+    made = text_format.Parse(text, schema_pb2.Schema())
+    columns = {feature.name: feature for feature in made.feature}
+    assert columns["photo"].WhichOneof("domain_info") == "image_domain"
+    assert columns["photo"].type == schema_pb2.BYTES
+    assert columns["kind"].WhichOneof("domain_info") is None
+    assert columns["make"].domain == "make"
+    assert "40 distinct; images" in text
+    assert "UTF-8" not in text

@@ -1,5 +1,6 @@
 """Training: what the model reads and answers, how long it trains, that it repeats itself, what it says when it diverges."""
 
+import re
 import types
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,26 +16,17 @@ from pipeline import tasks
 from pipeline.errors import DataBlocked, MillraceError
 from pipeline.features import Categorical, Numeric
 from pipeline.gates import Evaluation, Gate
-from pipeline.labels import Regression
+from pipeline.labels import Regression, Scale
 from pipeline.models.dnn import Dnn
 from pipeline.models.linear import Linear
 from pipeline.models.wide_deep import WideDeep
 from pipeline.task import Task
-from pipeline.train import compiled, fit, label_scale, rows, run_fn
+from pipeline.train.fit import Fitted
+from pipeline.train.loop import scoring_model
+from pipeline.train.rows import label_scale, rows
+from pipeline.train.run import run_fn
+from pipeline.train.validate import Validator
 from pipeline.training import Adam, EarlyStopping, Sgd, Training
-
-
-@pytest.fixture
-def train(tiny_data: Any, tmp_path: Path) -> Callable[[Task], tuple[keras.Model, keras.callbacks.History]]:
-    """A function: fits a task on the tiny data, seeded as `run_fn` does."""
-
-    def run(task: Task) -> tuple[keras.Model, keras.callbacks.History]:
-        keras.utils.set_random_seed(task.training.seed)
-        model = compiled(task, (0.0, 1.0))
-        history = fit(model, tiny_data.files, tiny_data.files, tiny_data.transform, task, str(tmp_path / "logs"))
-        return model, history
-
-    return run
 
 
 def batch(task: Task, size: int = 5) -> dict[str, np.ndarray]:
@@ -48,21 +40,19 @@ def batch(task: Task, size: int = 5) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("family", [Linear(l2=0.1), Dnn(hidden_units=(4,), dropout=0.5), WideDeep(hidden_units=(4, 2))])
-def test_every_family_reads_the_transformed_columns_and_answers_one_probability_a_row(tiny: Task, family: Any) -> None:
-    model = compiled(replace(tiny, model=family), (0.0, 1.0))
+def test_every_family_reads_the_transformed_columns_and_gives_one_score_a_row(tiny: Task, family: Any) -> None:
+    model = scoring_model(replace(tiny, model=family))
     assert {tensor.name: (tensor.shape, tensor.dtype) for tensor in model.inputs} == {
         feature.transformed: ((None, 1), "float32" if feature.cardinality is None else "int64")
         for feature in tiny.features
     }
-    answers = model(batch(tiny)).numpy()
-    assert answers.shape == (5, 1)
-    assert ((answers > 0) & (answers < 1)).all()
+    assert model(batch(tiny)).shape == (5, 1)
 
 
 def test_a_linear_models_score_is_the_sum_of_its_weights(tiny: Task) -> None:
     features = (Numeric("miles"), Categorical("hour", size=3), Categorical("day", size=2))
     task = replace(tiny, features=features, model=Linear())
-    model = compiled(task, (0.0, 1.0))
+    model = scoring_model(task)
     model.get_layer("numbers_weight").set_weights([np.array([[2.0]]), np.array([0.5])])
     model.get_layer("ids_weight").set_weights([np.arange(7.0).reshape(7, 1)])
     columns = {
@@ -71,14 +61,14 @@ def test_a_linear_models_score_is_the_sum_of_its_weights(tiny: Task) -> None:
         "day_xf": np.array([[0], [2], [1]]),
     }
     score = 2 * columns["miles_xf"] + 0.5 + columns["hour_xf"] + 4 + columns["day_xf"]
-    np.testing.assert_allclose(model(columns).numpy(), 1 / (1 + np.exp(-score)), rtol=1e-5)
+    np.testing.assert_allclose(model(columns).numpy(), score, rtol=1e-5)
 
 
 def test_one_feature_is_enough(tiny: Task) -> None:
     for feature in (Numeric("miles"), Categorical("hour", size=24)):
         for family in (Linear(), Dnn(), WideDeep()):
             task = replace(tiny, features=(feature,), model=family)
-            assert compiled(task, (0.0, 1.0))(batch(task)).shape == (5, 1)
+            assert scoring_model(task)(batch(task)).shape == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +80,14 @@ def test_a_regression_answers_in_the_labels_unit_and_learns_in_standard_deviatio
 ) -> None:
     evaluation = Evaluation(metrics=("mae",), gates=(Gate("mae", at_most=1),))
     task = replace(tiny, label=Regression("tips", loss=loss), model=Linear(), evaluation=evaluation)
-    mean, deviation = 50.0, 10.0
-    model = compiled(task, (mean, deviation))
+    scale = Scale(50.0, 10.0)
+    model = scoring_model(task)
     model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
-    answers = model(batch(task)).numpy()
-    np.testing.assert_allclose(answers, np.full((5, 1), mean))
+    scores = model(batch(task))
+    np.testing.assert_allclose(task.label.answers(scores, scale)["prediction"], np.full(5, 50.0))
     targets = np.array([[50.0], [55.0], [80.0], [0.0], [41.0]], np.float32)
     np.testing.assert_allclose(
-        np.mean(model.loss(targets, answers)), expected((targets - mean) / deviation).mean(), rtol=1e-5
+        task.label.losses(targets, scores, scale), expected((targets[:, 0] - 50.0) / 10.0), rtol=1e-5
     )
 
 
@@ -127,43 +117,70 @@ def test_label_scale_of_a_constant_label_is_one_and_of_no_row_an_error() -> None
         label_scale(constant.take(0))
 
 
-@pytest.mark.parametrize(("steps", "validate_every", "validations"), [(5, 200, 1), (7, 3, 3), (45, 30, 2)])
-def test_trains_for_as_many_steps_as_asked(
-    tiny: Task, train: Any, steps: int, validate_every: int, validations: int
+@pytest.mark.parametrize(
+    ("steps", "validate_every", "expected"), [(5, 200, [5]), (7, 3, [3, 6, 7]), (45, 30, [30, 45])]
+)
+def test_trains_for_exactly_as_many_steps_as_asked(
+    tiny: Task, train: Any, steps: int, validate_every: int, expected: list[int]
 ) -> None:
-    training = replace(tiny.training, steps=steps, validate_every=validate_every)
-    model, history = train(replace(tiny, training=training))
-    assert steps - validations < int(model.optimizer.iterations.numpy()) <= steps
-    assert len(history.history["val_loss"]) == validations
+    fitted = train(replace(tiny, training=replace(tiny.training, steps=steps, validate_every=validate_every)))
+    assert [validation.step for validation in fitted.history] == expected
+    assert fitted.best_step == steps
+    assert set(fitted.history[-1].values) == {
+        "loss", "val_loss", "val_auc", "val_binary_accuracy", "learning_rate"
+    }  # fmt: skip
+
+
+def test_epochs_are_steps_that_see_every_row_as_often(tiny: Task, train: Any) -> None:
+    training = replace(tiny.training, steps=None, epochs=1.5, batch_size=32)
+    assert train(replace(tiny, training=training)).history[-1].step == 15  # 1.5 * 300 / 32, rounded up
 
 
 def test_two_fits_with_one_seed_are_equal_bit_for_bit_and_another_seed_differs(tiny: Task, train: Any) -> None:
-    first, second = (train(tiny)[0].get_weights() for _ in range(2))
-    for one, other in zip(first, second, strict=True):
+    first, second = train(tiny), train(tiny)
+    for one, other in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    third = train(replace(tiny, training=replace(tiny.training, seed=12)))[0].get_weights()
-    assert any((one != other).any() for one, other in zip(first, third, strict=True))
+    assert first.history == second.history
+    third = train(replace(tiny, training=replace(tiny.training, seed=12)))
+    pairs = zip(first.model.get_weights(), third.model.get_weights(), strict=True)
+    assert any((one != other).any() for one, other in pairs)
 
 
-def test_early_stopping_restores_the_best_weights(tiny: Task, tiny_data: Any, train: Any) -> None:
+@pytest.mark.parametrize(("metric", "best"), [("val_loss", np.argmin), ("val_auc", np.argmax)])
+def test_early_stopping_restores_the_best_weights(
+    tiny: Task, tiny_data: Any, train: Any, metric: str, best: Any
+) -> None:
     training = Training(
-        steps=60, batch_size=32, validate_every=2, optimizer=Adam(0.3), early_stopping=EarlyStopping(patience=2)
+        steps=60, batch_size=32, validate_every=2, optimizer=Adam(0.3), early_stopping=EarlyStopping(2, metric)
     )
-    model, history = train(replace(tiny, training=training))
-    losses = history.history["val_loss"]
-    assert len(losses) < 30
-    assert len(losses) == int(np.argmin(losses)) + 1 + 2
-    again = model.evaluate(rows(tiny_data.files, tiny_data.transform, tiny, 4096), verbose=0, return_dict=True)
-    assert again["loss"] == pytest.approx(min(losses), rel=1e-5)
+    fitted: Fitted = train(replace(tiny, training=training))
+    values = [validation.values[metric] for validation in fitted.history]
+    assert len(values) < 30
+    assert len(values) == int(best(values)) + 1 + 2
+    assert fitted.best_step == fitted.history[int(best(values))].step
+    validator = Validator(fitted.model, tiny, fitted.scale, tiny_data.files, tiny_data.transform)
+    assert validator()[metric] == pytest.approx(values[int(best(values))], rel=1e-6)
+
+
+def test_a_watcher_sees_each_validation_and_ends_the_training(tiny: Task, train: Any) -> None:
+    seen = []
+    fitted = train(tiny, watch=lambda validation: seen.append(validation.step) or len(seen) == 1)
+    assert (seen, fitted.best_step) == ([3], 3)
+
+
+def test_a_batch_larger_than_the_data_holds_rows_several_times(tiny: Task, train: Any, capfd: Any) -> None:
+    fitted = train(replace(tiny, training=replace(tiny.training, batch_size=1000)))
+    assert fitted.history[-1].step == 6
+    assert "a batch of 1,000 rows is larger than the train split of 300" in capfd.readouterr().err
 
 
 def test_a_loss_that_is_not_a_number_is_said_with_the_learning_rate(tiny: Task, train: Any) -> None:
     evaluation = Evaluation(metrics=("mae",), gates=(Gate("mae", at_most=1),))
     training = Training(steps=40, batch_size=32, validate_every=20, optimizer=Sgd(1e30))
     task = replace(tiny, label=Regression("tips", loss="mse"), evaluation=evaluation, training=training)
-    with pytest.raises(MillraceError, match=r"task 'tiny': the training loss is not a number") as caught:
+    with pytest.raises(MillraceError, match=r"task 'tiny': the loss or a gradient is not a number at step") as caught:
         train(task)
-    assert "learning_rate=1e+30, batch_size=32" in str(caught.value)
+    assert re.search(r"at step [2-5] of 40\. Received: learning_rate=1e\+30, batch_size=32, loss of the step before: ", str(caught.value))
     assert "--set training.optimizer.learning_rate=" in str(caught.value)
 
 
@@ -186,7 +203,7 @@ def test_run_fn_leaves_a_proved_export_and_logs(
 
 
 def test_an_empty_eval_split_is_said(tiny: Task, tiny_data: Any, tmp_path: Path) -> None:
-    from pipeline.train import _some_rows
+    from pipeline.train.run import _some_rows
 
     with tf.io.TFRecordWriter(str(tmp_path / "none.gz"), tf.io.TFRecordOptions(compression_type="GZIP")):
         pass
