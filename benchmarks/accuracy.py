@@ -1,6 +1,6 @@
 """How well the tasks on images and on text predict, each against the figure that it has to reach.
 
-    python -m benchmarks.accuracy --data FOLDER                      all tasks, three seeds: about an hour on two cores
+    python -m benchmarks.accuracy --data FOLDER                  all tasks, three seeds: an hour and a half on two cores
     python -m benchmarks.accuracy --task digits --task movie_reviews     what needs no data from elsewhere
     python -m benchmarks.accuracy --task mnist --data FOLDER --seed 1    one task, one seed
 
@@ -49,7 +49,7 @@ def main(
     task: Annotated[list[str] | None, typer.Option(help="Only these tasks (repeatable).")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with mnist and cifar10; else they are downloaded.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Seeds of the training (repeatable); default 1, 2, 3.")] = None,
-    splits: Annotated[int, typer.Option(min=2, help="How many splits of the reviews.")] = 10,
+    splits: Annotated[int, typer.Option(min=2, help="How many splits of the reviews.")] = 24,
     json_file: Annotated[Path | None, typer.Option("--json", help="Save every figure and the machine here.")] = None,
 ) -> None:
     """Runs the tasks and prints means; exits with 1 where one is below its figure."""

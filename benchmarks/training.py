@@ -35,7 +35,9 @@ def main(
 ) -> None:
     """Prints rows a second of both sides and their ratio."""
     console = Console()
-    shown = Table("", "rows/s, memory", "rows/s, disk", "disk / memory", title="Training from disk", title_justify="left")
+    shown = Table(
+        "", "rows/s, memory", "rows/s, disk", "disk / memory", title="Training from disk", title_justify="left"
+    )
     with tempfile.TemporaryDirectory(prefix="millrace-training-") as folder:
         work = Path(folder)
         taxi = _taxi(work / "taxi")
@@ -114,7 +116,9 @@ def _taxi(work: Path) -> Callable[[int], tuple[Task, Any]]:
     node = work / "root" / "taxi_tips" / "artifacts" / "Transform"
     graph = next((node / "transform_graph").iterdir())
     examples = next((node / "transformed_examples").iterdir())
-    data = Data([str(examples / "Split-train" / "*")], [str(examples / "Split-eval" / "*")], tft.TFTransformOutput(str(graph)))
+    data = Data(
+        [str(examples / "Split-train" / "*")], [str(examples / "Split-eval" / "*")], tft.TFTransformOutput(str(graph))
+    )
     task = load("taxi_tips")
     return lambda size: (replace(task, training=replace(task.training, batch_size=size)), data)
 
@@ -152,7 +156,7 @@ def _cnn(work: Path) -> tuple[Task, Any]:
     task = replace(
         base, features=(feature,), label=label, model=Cnn(), training=training, evaluation=evaluation, tuning=None
     )
-    return task, Data([file], [file], Spec(spec))  # type: ignore[arg-type]
+    return task, Data([file], [file], Spec(spec))
 
 
 @dataclass(frozen=True)
@@ -179,7 +183,9 @@ def _nodes(work: Path, turns: int) -> Table:
         data = Path(bundled_taxi_trips())
         theirs.append(run_stock(data, work / f"stock-{turn}", given, slices=False))
     own, template = (median(run.nodes["Trainer"] for run in side) for side in (ours, theirs))
-    shown = Table("", "template", "ours", "template / ours", title="Trainer, 1,000 steps of 200 rows", title_justify="left")
+    shown = Table(
+        "", "template", "ours", "template / ours", title="Trainer, 1,000 steps of 200 rows", title_justify="left"
+    )
     shown.add_row("seconds", f"{template:.1f}", f"{own:.1f}", f"{template / own:.2f}")
     return shown
 

@@ -43,7 +43,8 @@ def tensorboard(
         _link(config, Path(folder))
         server = program.TensorBoard(plugins=default.get_plugins())
         # The fast loader is a program of its own that does not follow links.
-        server.configure(None, logdir=folder, host=_HOST, port=str(port) if port else None, load_fast="false", reload_interval=5)  # fmt: skip
+        at = {"logdir": folder, "host": _HOST, "port": port or _free_port()}
+        server.configure(("tensorboard",), **at, load_fast="false", reload_interval=5)
         url = server.launch()
         console().print(f"TensorBoard of {task}: {url} (Ctrl-C ends it)", markup=False)
         try:
@@ -82,6 +83,13 @@ def _link(config: RunConfig, folder: Path) -> None:
     for name, target in wanted.items():
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(target.absolute())
+
+
+def _free_port() -> int:
+    """TensorBoard's own port 0 is another port than the one that it prints."""
+    with socket.socket() as free:
+        free.bind((_HOST, 0))
+        return int(free.getsockname()[1])
 
 
 def _check_port(port: int) -> None:

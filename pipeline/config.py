@@ -58,12 +58,7 @@ class RunConfig:
 
     @property
     def training(self) -> Path:
-        """What a training that goes on leaves for its next attempt, and for other processes that help it."""
-        return self.home / "training"
-
-    @property
-    def training(self) -> Path:
-        """Checkpoints and progress of a training that is not over."""
+        """Checkpoints and progress of a training that is not over, and its job for other machines."""
         return self.home / "training"
 
     @property

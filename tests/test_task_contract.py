@@ -25,8 +25,7 @@ from pipeline.ingest import checking, columns, infer, read, selection
 from pipeline.ingest.partition import Partition
 from pipeline.labels import Binary, Classes, MultiClass
 from pipeline.task import Task
-from pipeline.train.loop import compiled, fit
-from pipeline.train.rows import label_scale, rows
+from pipeline.train.fit import Data, fit
 from pipeline.transform_graph import TransformGraph
 
 ROWS = 200
@@ -139,16 +138,15 @@ def test_evaluation_config_is_one_that_tfma_accepts(case: Case) -> None:
 def test_trains_and_its_export_answers_as_the_model(case: Case, tmp_path: Path) -> None:
     steps = replace(case.task.training, steps=2, batch_size=64, validate_every=2, early_stopping=None)
     task, data = replace(case.task, training=steps), case.data
-    keras.utils.set_random_seed(1)
-    scale = label_scale(rows(data.files, data.transform, task, ROWS))
-    model = compiled(task, scale)
-    before = [weight.copy() for weight in model.get_weights()]
-    history = fit(model, data.files, data.files, data.transform, task, str(tmp_path / "logs"))
-    assert np.isfinite([*history.history["loss"], *history.history["val_loss"]]).all()
-    assert any((old != new).any() for old, new in zip(before, model.get_weights(), strict=True))
+    before: list[np.ndarray] = []
+    files = Data(data.files, data.files, data.transform)
+    fitted = fit(task, files, log_dir=str(tmp_path / "logs"), start=lambda model: before.extend(model.get_weights()))
+    assert [validation.step for validation in fitted.history] == [2]
+    assert np.isfinite(list(fitted.history[0].values.values())).all()
+    assert any((old != new).any() for old, new in zip(before, fitted.model.get_weights(), strict=True))
 
     path, label = str(tmp_path / "model"), task.label
-    trained = Trained(model, scale, TransformGraph(data.transform), task.features, label)
+    trained = Trained(fitted.model, fitted.scale, TransformGraph(data.transform), task.features, label)
     export(trained, path)
     verify(path, data.raw, trained)
     answers = trained.answers(tf.io.parse_example(data.raw, trained.serving_spec))

@@ -18,8 +18,7 @@ from pipeline.runners import processes, records
 from pipeline.runners.nodes import NodeState
 from pipeline.sources import JsonLines, TfRecord
 from pipeline.task import Task
-from pipeline.train import cluster
-from pipeline.train import progress
+from pipeline.train import cluster, progress
 from pipeline.train.tuned import search_of
 
 _TICK = 0.2
@@ -271,7 +270,9 @@ class GraphRun:
     def _stop_all(self) -> None:
         for node, (job, began) in self._jobs.items():
             job.stop()
-            self._states[node] = replace(self._states[node], state="stopped", seconds=time.monotonic() - began, progress=None)
+            self._states[node] = replace(
+                self._states[node], state="stopped", seconds=time.monotonic() - began, progress=None
+            )
         self._jobs = {}
 
     def _raise_failure(self) -> None:

@@ -18,6 +18,7 @@ import tensorflow_transform as tft
 
 from pipeline.task import Task
 from pipeline.train.rows import measuring_batch, parsed, records
+from pipeline.train.team import Share
 
 _FILES_LIMIT = 1 << 28
 """Bytes of compressed files that are tried to be held in memory."""
@@ -28,16 +29,6 @@ _SHUFFLE = 100_000
 _SHARDS_AT_ONCE = 16
 
 
-class Part(Protocol):
-    """Which rows of each batch a process reads; see `pipeline.train.team.Share`."""
-
-    index: int
-    count: int
-
-    def of(self, rows: tf.Tensor) -> tf.Tensor:
-        """Its rows of a batch."""
-
-
 class Source(Protocol):
     """Rows to train on."""
 
@@ -45,8 +36,8 @@ class Source(Protocol):
     def rows(self) -> int:
         """How many there are."""
 
-    def batches(self, first: int, last: int, part: Part) -> tf.data.Dataset:
-        """The batches of steps `first` to `last` - 1: (inputs, target)."""
+    def batches(self, first: int, last: int, part: Share) -> tf.data.Dataset:
+        """This part of the batches of steps `first` to `last` - 1: (inputs, target)."""
 
 
 def source(files: Sequence[str], transform: tft.TFTransformOutput, task: Task) -> "Memory | Files":
@@ -83,7 +74,9 @@ def _load(files: Sequence[str], transform: tft.TFTransformOutput, task: Task) ->
     """All rows as arrays; None where they take more than the limit."""
     parts: list[tuple[dict[str, Any], Any]] = []
     size = 0
-    batches = parsed(_side_by_side(tf.data.Dataset.from_tensor_slices(files)).batch(measuring_batch(task)), transform, task)
+    batches = parsed(
+        _side_by_side(tf.data.Dataset.from_tensor_slices(files)).batch(measuring_batch(task)), transform, task
+    )
     for inputs, target in batches.as_numpy_iterator():
         size += target.nbytes + sum(column.nbytes for column in inputs.values())
         if size > _MEMORY_LIMIT:
@@ -121,7 +114,7 @@ class Memory:
         """How many there are."""
         return len(self.target)
 
-    def batches(self, first: int, last: int, part: Part) -> tf.data.Dataset:
+    def batches(self, first: int, last: int, part: Share) -> tf.data.Dataset:
         """See `Source`."""
         columns = {name: tf.constant(column) for name, column in self.columns.items()}
         target, size = tf.constant(self.target), self.task.training.batch_size
@@ -175,7 +168,7 @@ class Files:
         """How many there are; reads all files."""
         return _count(self.files)
 
-    def batches(self, first: int, last: int, part: Part) -> tf.data.Dataset:
+    def batches(self, first: int, last: int, part: Share) -> tf.data.Dataset:
         """See `Source`. What is before the first step is passed over: whole epochs at once, the rest unparsed."""
         size, seed = self.task.training.batch_size, self.task.training.seed
         rows = self.rows if first else 1

@@ -61,8 +61,11 @@ class Checkpoints:
         """The newest that is whole and of this training; None where there is none.
 
         Args:
-          clear: whether what is damaged is removed, and what is of another training set aside.
+          clear: whether what is damaged or half written is removed, and what is of another training set aside.
         """
+        if clear and self._folder.is_dir():
+            for path in self._folder.glob(".step-*"):
+                shutil.rmtree(path, ignore_errors=True)
         for path in self._paths():
             try:
                 saved = _read(path)
@@ -77,7 +80,9 @@ class Checkpoints:
                 return saved
             if clear:
                 aside = self._set_aside()
-                _LOG.warning("checkpoints of another training were set aside in %s: other %s", aside, ", ".join(differing))
+                _LOG.warning(
+                    "checkpoints of another training were set aside in %s: other %s", aside, ", ".join(differing)
+                )
             return None
         return None
 

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pipeline.errors import UsageError, nearest, raise_all
 
@@ -27,7 +27,8 @@ _LOWEST = 15000
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-class Member(NamedTuple):
+@dataclass(frozen=True)
+class Member:
     """One process of a cluster: what it does, and the how-manieth of those that do it."""
 
     kind: str

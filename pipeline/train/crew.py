@@ -23,6 +23,7 @@ from typing import Any
 
 import pipeline
 from pipeline.errors import ERRORS, ExitCode, MillraceError
+from pipeline.train import worker
 from pipeline.train.cluster import Cluster, Member
 
 _LAST_LINES = 200
@@ -107,7 +108,7 @@ class Crew:
         self._missed: set[Member] = set()
 
     def __enter__(self) -> "Crew":
-        command = [sys.executable, "-m", "pipeline.train.worker", str(self._job), "--parent", str(os.getpid())]
+        command = [sys.executable, "-m", worker.__name__, str(self._job), "--parent", str(os.getpid())]
         try:
             for number, member in enumerate(self._members):
                 surroundings = environment(self._cluster, member, number, len(self._members), gpus=_gpus())

@@ -152,9 +152,7 @@ def check(task: Task) -> None:
         task.label.class_of(tf.zeros([1, *task.label.shape]))
 
 
-def _models(
-    task: Task, team: Team, start: Callable[[keras.Model], None] | None
-) -> tuple[keras.Model, keras.Model]:
+def _models(task: Task, team: Team, start: Callable[[keras.Model], None] | None) -> tuple[keras.Model, keras.Model]:
     """The model that is trained, and the one that is validated and goes on: float32, on this process's device."""
     precision = task.training.precision
     keras.utils.set_random_seed(task.training.seed)
@@ -182,7 +180,9 @@ def _all_targets(source: batches.Source, data: Data, task: Task) -> np.ndarray |
         return None
     if isinstance(source, batches.Memory):
         return np.asarray(source.target)
-    return np.concatenate([target for _, target in targets(data.train_files, data.transform, task).take(250).as_numpy_iterator()])
+    return np.concatenate(
+        [target for _, target in targets(data.train_files, data.transform, task).take(250).as_numpy_iterator()]
+    )
 
 
 def _checkpoints(task: Task, data: Data, digest: str, folder: Path | None) -> Checkpoints | None:

@@ -101,7 +101,7 @@ def decoded(value: Any) -> Any:
     module, _, name = kind.partition(":")
     if not module.startswith("pipeline."):
         raise ValueError(f"{kind} is not one of our settings")
-    made = getattr(importlib.import_module(module), name)
-    if not dataclasses.is_dataclass(made):
+    made: Any = getattr(importlib.import_module(module), name)
+    if not (isinstance(made, type) and dataclasses.is_dataclass(made)):
         raise ValueError(f"{kind} is not one of our settings")
     return made(**{field: decoded(item) for field, item in value.items() if field != _KIND})

@@ -103,11 +103,11 @@ class Loop:
           MillraceError: the loss, a gradient or a weight is not finite.
         """
         training = self.task.training
-        batches = None
-        if not (self.best and self.best.over):
-            batches = self.team.batches(lambda: source.batches(self.step, self.total, self.team.share))
+        first = self.step
+        batches = self.team.batches(lambda: source.batches(first, self.total, self.team.share))
         pace = _Pace(training.batch_size, training.steps_per_execution)
-        entered, steps, ended = None, None, batches is None
+        steps: Any = None
+        entered, ended = -1, bool(self.best and self.best.over)
         previous = _on_sigterm(self._end)
         try:
             while self.step < self.total and not ended:
@@ -115,14 +115,14 @@ class Loop:
                 if phase != entered:
                     self.task.model.enter(self.model, phase)
                     entered, steps = phase, self._compile(losses)
-                count = min(pace.count, self._next_stop() - self.step)
+                count = self.team.agree(min(pace.count, self._next_stop() - self.step))
                 began = time.perf_counter()
                 self._take(self.team.run(steps, batches, count), count)
                 pace.note(count, time.perf_counter() - began)
                 self._report(pace, progress)
                 if self._validates_now():
                     values = {"loss": float(self._sums[0] / self._sums[1]), "examples_per_second": pace.rows_a_second}
-                    ended = self.team.agree(self._validate(values, validator, logs, watch))
+                    ended = bool(self.team.agree(self._validate(values, validator, logs, watch)))
                     self._sums = np.zeros(2)
                 if checkpoints and (self._saves_now() or self._asked_to_end):
                     self._save(checkpoints)

@@ -35,7 +35,9 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         past = now - spec.warmup_steps
         if isinstance(spec, Cosine):
             share = tf.minimum(past / length(spec, self.total), 1.0)
-            after = spec.rate * (spec.final + (1.0 - spec.final) * (1.0 + tf.cos(tf.constant(3.141592653589793) * share)) / 2.0)
+            after = spec.rate * (
+                spec.final + (1.0 - spec.final) * (1.0 + tf.cos(tf.constant(3.141592653589793) * share)) / 2.0
+            )
         elif isinstance(spec, Exponential):
             after = spec.rate * tf.pow(tf.constant(spec.factor, tf.float32), past / length(spec, self.total))
         else:

@@ -1,6 +1,6 @@
 """How far a training is, in a small file that other processes read; imports no TensorFlow.
 
-    <root>/<task>/training/progress.json: {"step": 400, "steps": 1000, "loss": 0.31, "examples_per_second": 45000.0, "eta": 2.7}
+<root>/<task>/training/progress.json: {"step": 400, "steps": 1000, "loss": 0.31, "examples_per_second": 45000.0, "eta": 2.7}
 """
 
 import json

@@ -50,7 +50,8 @@ class Step:
         # Layers keep the state of their random numbers in variables that `weights` leaves out.
         weights = {id(variable) for variable in model.weights}
         self._is_seed = [id(variable) not in weights for variable in self._others]
-        self._compute = tf.function(self._replica, jit_compile=True) if jit else self._replica
+        replica: Callable[..., tuple[Any, ...]] = self._replica
+        self._compute = tf.function(replica, jit_compile=True) if jit else replica
 
     def steps(
         self, strategy: tf.distribute.Strategy | None, servers: tf.distribute.Strategy | None = None
@@ -75,7 +76,6 @@ class Step:
                 return local(batch)
             return servers.experimental_local_results(servers.run(local, args=(batch,)))[0]
 
-        @tf.function(reduce_retracing=True)
         def run(batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
             total, last = tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64)
             done, good = tf.constant(0, tf.int32), tf.constant(True)
@@ -87,7 +87,8 @@ class Step:
                     done += 1
             return tf.stack([total, tf.cast(done, tf.float64), last])
 
-        return run
+        graph: Callable[[Iterator[Any], tf.Tensor], tf.Tensor] = tf.function(run, reduce_retracing=True)
+        return graph
 
     def _step(self, batch: Any, strategy: tf.distribute.Strategy | None) -> tuple[tf.Tensor, tf.Tensor]:
         """Computes and applies; gives the loss, and whether all was finite."""
@@ -98,7 +99,11 @@ class Step:
             found = tf.nest.map_structure(lambda part: strategy.experimental_local_results(part)[0], of_all)
         good = tf.math.is_finite(found.loss)
         if self._precise:
-            sums = [tf.reduce_sum(g.values if isinstance(g, tf.IndexedSlices) else g) for g in found.gradients if g is not None]
+            sums = [
+                tf.reduce_sum(g.values if isinstance(g, tf.IndexedSlices) else g)
+                for g in found.gradients
+                if g is not None
+            ]
             good &= tf.math.is_finite(tf.add_n([tf.cast(total, tf.float32) for total in sums]))
         self._optimizer.apply(found.gradients, self._trained)
         for variable, update, is_seed in zip(self._others, found.updates, self._is_seed, strict=True):
@@ -121,7 +126,9 @@ class Step:
             for variable, is_seed in zip(self._others, self._is_seed, strict=True)
         ]
         with tf.GradientTape() as tape:
-            with keras.StatelessScope(state_mapping=list(zip(self._others, before, strict=True)), collect_losses=True) as scope:
+            with keras.StatelessScope(
+                state_mapping=list(zip(self._others, before, strict=True)), collect_losses=True
+            ) as scope:
                 scores = tf.cast(self._model(inputs, training=True), tf.float32)
             added = [v.regularizer(v.value) for v in self._trained if v.regularizer is not None]
             added += [loss[1] if isinstance(loss, tuple) else loss for loss in scope.losses]

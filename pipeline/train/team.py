@@ -8,7 +8,7 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,8 @@ from pipeline.training import Training
 _DIGEST_BITS = 62
 
 
-class Share(NamedTuple):
+@dataclass(frozen=True)
+class Share:
     """A part of each batch: part `index` of `count`."""
 
     index: int = 0
@@ -112,9 +113,13 @@ class Team:
         found = np.array([result.fetch() for result in results])
         return np.array([*found[:, :2].sum(0), found[-1, 2]])
 
-    def agree(self, decision: bool) -> bool:
-        """What the chief decides; the others wait for it here."""
-        return bool(self._summed(int(decision) if self.chief else 0))
+    def agree(self, decision: int) -> int:
+        """What the chief decides, a number or a truth value; the others wait for it here.
+
+        How many steps make a call is such a decision: TensorFlow pairs the sums of two processes by the number of the
+        loop's turn within the call, and would wait for ever where calls differ in length.
+        """
+        return self._summed(int(decision) if self.chief else 0)
 
     def check_same(self, what: str, digest: int) -> None:
         """Makes sure that all processes begin alike.

@@ -133,10 +133,9 @@ def _processes(training: Training) -> tuple[Cluster, tuple[Member, ...], bool]:
 def _shared(checkpoints: Path | None) -> Iterator[Path]:
     if checkpoints is None:
         raise MillraceError("a training with TF_CONFIG needs a folder that all machines share: expected checkpoints=…")
-    folder = checkpoints.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / jobs.FILE).unlink(missing_ok=True)
-    yield folder
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    (checkpoints / jobs.FILE).unlink(missing_ok=True)
+    yield checkpoints
 
 
 def save(model: keras.Model, path: Path) -> None:

@@ -106,7 +106,8 @@ class Training:
             "optimizer: expected Adam(…), AdamW(…), Sgd(…) or RmsProp(…)",
             optimizer=self.optimizer,
         )
-        require(self.strategy in NAMES, f"strategy: expected one of {', '.join(NAMES)}", strategy=self.strategy)
+        if self.strategy not in NAMES:
+            raise TaskError(f"training: unknown strategy {self.strategy!r}.{nearest(self.strategy, NAMES)}")
         require(
             self.precision in _PRECISIONS,
             f"precision: expected one of {', '.join(_PRECISIONS)}",

@@ -27,7 +27,9 @@ def root(tmp_path: Path) -> Path:
 
     home = tmp_path / "taxi_tips"
     for number, loss in ((3, 0.5), (8, 0.25)):
-        with tf.summary.create_file_writer(str(home / "artifacts" / "Trainer" / "model_run" / str(number))).as_default(4):
+        with tf.summary.create_file_writer(str(home / "artifacts" / "Trainer" / "model_run" / str(number))).as_default(
+            4
+        ):
             tf.summary.scalar("val_loss", loss)
     run = home / "runs" / "20260101T000000"
     run.mkdir(parents=True)
@@ -75,5 +77,5 @@ def test_a_port_already_taken_is_said(root: Path) -> None:
 
 
 def test_a_task_without_logs_is_said_with_those_that_have_some(root: Path) -> None:
-    with pytest.raises(UsageError, match="'taxi_tip' has no training logs in .* Did you mean 'taxi_tips'"):
+    with pytest.raises(UsageError, match=r"'taxi_tip' has no training logs in .* Did you mean 'taxi_tips'"):
         tensorboard("taxi_tip", str(root), 0)

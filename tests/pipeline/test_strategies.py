@@ -11,9 +11,9 @@ from pipeline.training import Training
 
 
 def test_an_unknown_name_lists_the_choices_and_offers_the_nearest() -> None:
-    with pytest.raises(UsageError, match="Unknown strategy 'mirorred'. Did you mean 'mirrored'. Known: auto, central"):
+    with pytest.raises(UsageError, match=r"Unknown strategy 'mirorred'. Did you mean 'mirrored'. Known: auto, central"):
         strategies.strategy("mirorred")
-    with pytest.raises(TaskError, match="expected one of auto, one_device, mirrored, central_storage, tpu, multi_worker"):
+    with pytest.raises(TaskError, match=r"unknown strategy 'mirorred'. Did you mean 'mirrored'"):
         Training(strategy="mirorred")
 
 
@@ -30,7 +30,9 @@ def test_replicas_are_as_many_as_devices(name: str, kind: str) -> None:
     made = strategies.strategy(name)
     assert type(made).__name__.startswith(kind)
     assert made.num_replicas_in_sync == 1
-    with pytest.raises(UsageError, match=rf"strategy {name}: expected as many devices as --workers. Received: --workers 3"):
+    with pytest.raises(
+        UsageError, match=rf"strategy {name}: expected as many devices as --workers. Received: --workers 3"
+    ):
         strategies.strategy(name, 3)
 
 
@@ -51,7 +53,9 @@ def test_logical_cpus_are_wanted_for_replicas_that_are_asked_for_by_number() -> 
 
 
 def test_a_tpu_that_is_nowhere_is_missed_before_tensorflow_is_loaded(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"there is no TPU. Expected: its name or grpc:// address in TPU_NAME") as caught:
+    with pytest.raises(
+        UsageError, match=r"there is no TPU. Expected: its name or grpc:// address in TPU_NAME"
+    ) as caught:
         strategies.check("tpu", {}, tmp_path)
     assert f"{tmp_path}/accel*" in str(caught.value)
     assert "Next: --strategy auto" in str(caught.value)

@@ -72,3 +72,20 @@ def test_the_live_view_ends_with_the_table() -> None:
         progress.nodes([NodeState("Gen", "failed", 2.0)])
     assert text(shown).rstrip().endswith("2.0")
     assert "Gen" in text(shown).splitlines()[-1]
+
+
+def test_how_far_a_node_is_has_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("pipeline.runners.progress.time.monotonic", lambda: now[0])
+    shown = console()
+    with Progress(shown) as progress:
+        for second in range(0, 25, 5):
+            now[0] = 100.0 + second
+            progress.nodes([NodeState("Trainer", "running", second, progress=f"step {second}")])
+    assert lines(shown) == ["Trainer: running", "Trainer: step 5", "Trainer: step 15"]
+
+
+def test_the_table_says_how_far_a_node_is() -> None:
+    shown = console()
+    shown.print(table([NodeState("Trainer", "running", 3.0, progress="step 400 of 1,000, loss 0.3102")]))
+    assert "step 400 of 1,000, loss 0.3102" in text(shown)

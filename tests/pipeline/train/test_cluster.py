@@ -70,7 +70,7 @@ def test_what_is_wrong_is_said_with_the_text(text: str, rule: str) -> None:
 
 
 def test_what_parameter_server_lacks_is_listed_at_once() -> None:
-    with pytest.raises(UsageError, match="needs one chief. Received: 0") as caught:
+    with pytest.raises(UsageError, match=r"needs one chief. Received: 0") as caught:
         cluster.given("parameter_server", config(PAIR))
     assert "parameter_server needs a ps. Received: none" in str(caught.value)
 

@@ -41,5 +41,5 @@ def test_only_settings_of_ours_are_made(kind: str, tiny: Task, tmp_path: Path) -
 
 
 def test_what_json_can_not_hold_is_refused() -> None:
-    with pytest.raises(MillraceError, match="Expected plain values. Received: <object"):
+    with pytest.raises(MillraceError, match=r"Expected plain values. Received: <object"):
         job.encoded({"value": object()})

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline import tasks
-from pipeline.errors import DataBlocked, MillraceError
+from pipeline.errors import DataBlocked, MillraceError, TaskError
 from pipeline.features import Categorical, Numeric
 from pipeline.gates import Evaluation, Gate
 from pipeline.labels import Regression, Scale
@@ -22,6 +22,7 @@ from pipeline.models.linear import Linear
 from pipeline.models.wide_deep import WideDeep
 from pipeline.task import Task
 from pipeline.train.fit import Fitted
+from pipeline.train.logs import settings_of
 from pipeline.train.loop import scoring_model
 from pipeline.train.rows import label_scale, rows
 from pipeline.train.run import run_fn
@@ -162,6 +163,51 @@ def test_early_stopping_restores_the_best_weights(
     assert validator()[metric] == pytest.approx(values[int(best(values))], rel=1e-6)
 
 
+@pytest.mark.parametrize("settings", [{"steps_per_execution": 1}, {"steps_per_execution": 4}, {"checkpoint_every": 1}])
+def test_how_steps_are_called_changes_nothing(tiny: Task, train: Any, tmp_path: Path, settings: Any) -> None:
+    task = replace(tiny, training=replace(tiny.training, steps=20, validate_every=10))
+    other = replace(task, training=replace(task.training, **settings))
+    first, second = train(task), train(other, checkpoints=tmp_path / "training")
+    assert first.history == second.history
+    for one, two in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_lower_precision_learns_alike_and_ends_in_float32(tiny: Task, train: Any, precision: Any) -> None:
+    task = replace(tiny, training=replace(tiny.training, steps=100, validate_every=100))
+    plain = train(task)
+    mixed = train(replace(task, training=replace(task.training, precision=precision)))
+    assert mixed.history[-1].values["val_loss"] == pytest.approx(plain.history[-1].values["val_loss"], rel=0.1)
+    assert {layer.compute_dtype for layer in mixed.model.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    equal = [np.array_equal(*pair) for pair in zip(plain.model.get_weights(), mixed.model.get_weights(), strict=True)]
+    assert not all(equal)
+
+
+def test_the_log_has_scalars_histograms_graph_and_settings(tiny: Task, train: Any, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    fitted = train(tiny)
+    log = EventAccumulator(str(tmp_path / "logs"), size_guidance={"tensors": 0}).Reload()
+    tags = log.Tags()
+    assert tags["graph"]
+    scalars = {"loss", "val_loss", "val_auc", "val_binary_accuracy", "learning_rate", "examples_per_second"}
+    weights = {weight.path for weight in fitted.model.weights}
+    assert scalars | weights <= set(tags["tensors"])
+    found = [(event.step, tf.make_ndarray(event.tensor_proto)) for event in log.Tensors("val_loss")]
+    assert found == [(v.step, pytest.approx(v.values["val_loss"])) for v in fitted.history]
+    assert "_hparams_/session_start_info" in log.PluginTagToContent("hparams")
+    assert settings_of(tiny)["training.optimizer.learning_rate"] == 0.01
+    assert settings_of(tiny)["model"] == "WideDeep"
+
+
+def test_an_unknown_metric_ends_it_before_it_begins(tiny: Task, train: Any) -> None:
+    stopping = EarlyStopping(metric="val_acu")
+    with pytest.raises(TaskError, match=r"no metric 'val_acu'\. Did you mean 'val_auc'"):
+        train(replace(tiny, training=replace(tiny.training, early_stopping=stopping)))
+
+
 def test_a_watcher_sees_each_validation_and_ends_the_training(tiny: Task, train: Any) -> None:
     seen = []
     fitted = train(tiny, watch=lambda validation: seen.append(validation.step) or len(seen) == 1)
@@ -180,7 +226,10 @@ def test_a_loss_that_is_not_a_number_is_said_with_the_learning_rate(tiny: Task, 
     task = replace(tiny, label=Regression("tips", loss="mse"), evaluation=evaluation, training=training)
     with pytest.raises(MillraceError, match=r"task 'tiny': the loss or a gradient is not a number at step") as caught:
         train(task)
-    assert re.search(r"at step [2-5] of 40\. Received: learning_rate=1e\+30, batch_size=32, loss of the step before: ", str(caught.value))
+    assert re.search(
+        r"at step [2-5] of 40\. Received: learning_rate=1e\+30, batch_size=32, loss of the step before: ",
+        str(caught.value),
+    )
     assert "--set training.optimizer.learning_rate=" in str(caught.value)
 
 

@@ -1,6 +1,6 @@
 """Trains as a job file says and writes what came out: a process for `test_resume` to kill.
 
-    python to_the_end.py JOB.json OUT.npz
+python to_the_end.py JOB.json OUT.npz
 """
 
 import json
