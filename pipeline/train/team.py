@@ -6,6 +6,7 @@ it decides from that, it tells the others by `agree`.
 
 import contextlib
 import functools
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from pipeline.train.cluster import Cluster, Member
 from pipeline.training import Training
 
 _DIGEST_BITS = 62
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,8 @@ def team_of(training: Training, given: tuple[Cluster, Member] | None = None) -> 
         servers = tf.distribute.ParameterServerStrategy(resolver)
         coordinator = tf.distribute.coordinator.ClusterCoordinator(servers)
         return Team(coordinator=coordinator, workers=len(given[0].addresses["worker"]))
+    if note := strategies.remark(training.strategy, training.workers):
+        _LOG.warning(note)
     strategies.divide_cpu(training.strategy, training.workers)
     found = strategies.strategy(training.strategy, training.workers)
     return Team(found if found.num_replicas_in_sync > 1 else None)
