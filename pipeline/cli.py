@@ -68,7 +68,8 @@ def run(
         int | None, typer.Option(min=1, help="Processes that hold the weights (parameter_server); default 1.")
     ] = None,
     warm_start: Annotated[
-        str | None, typer.Option(help="Begin with the weights of the latest blessed model, or of a run's: latest, RUN_ID, none.")
+        str | None,
+        typer.Option(help="Begin with the weights of the latest blessed model, or of a run's: latest, RUN_ID, none."),
     ] = None,
     tune: Annotated[bool, typer.Option("--tune", help="Search for better settings first, as the task says.")] = False,
     no_tuned: Annotated[

@@ -149,7 +149,7 @@ def test_a_path_through_a_value_that_has_no_fields() -> None:
         ("training.batch_size=true", ["batch_size: ", "Expected int. Received: true"]),
         ("training.batch_size=1.5", ["batch_size: ", "Expected int. Received: 1.5"]),
         ("training.batch_size=null", ["batch_size: ", "Expected int. Received: null"]),
-        ("training.strategy=mirrord", ["strategy: ", "mirrored", "Received: strategy='mirrord'"]),
+        ("training.strategy=mirrord", ["unknown strategy 'mirrord'", "Did you mean 'mirrored'?"]),
         ("training.optimizer=5", ["optimizer: ", "Received: 5"]),
         ('training.optimizer={"kind":"adm"}', ["no kind 'adm'. Did you mean 'adam'?"]),
         ('training.optimizer={"kind":"sgd","momntum":0.9}', ["Sgd has no field 'momntum'. Did you mean 'momentum'?"]),
