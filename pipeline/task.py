@@ -75,6 +75,7 @@ class Task:
         if isinstance(self.source, BigQuery) and isinstance(self.split, HashSplit) and len(self.split.by) > 1:
             problems.append(f"split: a query's rows are split by one column at most. Received: by={self.split.by}")
         problems += self.model.problems(self.features)
+        problems += self.training.unfit(self.label.classes)
         problems += self.evaluation.unfit(type(self.label).__name__, self.label.measures)
         problems += self.tuning.problems(model=self.model, training=self.training) if self.tuning else []
         raise_all(TaskError, f"task {self.name!r} contradicts itself:", problems)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from pipeline.errors import TaskError
 from pipeline.labels import Scale
 from pipeline.task import Task
 from pipeline.train.step import Losses
@@ -31,21 +30,12 @@ def weighted(task: Task, scale: Scale, known: np.ndarray | None) -> Losses:
 
 
 def class_weights(task: Task, known: np.ndarray | None) -> list[float] | None:
-    """The weight of each class, in their order; None where all count alike.
-
-    Raises:
-      TaskError: a weight is for a class that there is not.
-    """
+    """The weight of each class, in their order; None where all count alike."""
     asked, classes = task.training.class_weights, task.label.classes
     if asked is None:
         return None
     if isinstance(asked, Mapping):
-        strange = [number for number in asked if number >= len(classes)]
-        if strange:
-            raise TaskError(
-                f"training: class_weights: expected classes from 0 to {len(classes) - 1}. Received: {strange}"
-            )
-        return [float(asked.get(number, 1.0)) for number in range(len(classes))]
+        return [float(asked.get(name, 1.0)) for name in classes]
     assert known is not None  # noqa: S101
     counts = np.bincount(task.label.class_of(tf.constant(known)).numpy(), minlength=len(classes))
     present = np.count_nonzero(counts)

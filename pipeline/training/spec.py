@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -53,7 +53,7 @@ class Training:
       strategy: how the work is spread over devices and processes, see `pipeline.strategies`.
       epochs: passes over the train split; a part of one is allowed.
       class_weights: weight of each class in the loss: None, "balanced" (rows / (classes * rows of the class), of the
-        train split) or {class: weight}, where a class that is not named weighs 1.
+        train split) or {class's name: weight}, where a class that is not named weighs 1; of a Binary: "no", "yes".
       precision: "float32", "mixed_bfloat16" or "mixed_float16" (with a scaled loss); weights are float32 in any case,
         and so is the exported model.
       jit_compile: whether steps are compiled by XLA.
@@ -78,7 +78,7 @@ class Training:
     seed: int = 1
     strategy: str = "auto"
     epochs: float | None = None
-    class_weights: Literal["balanced"] | Mapping[int, float] | None = None
+    class_weights: Literal["balanced"] | Mapping[str, float] | None = None
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     jit_compile: bool = False
     steps_per_execution: int | None = None
@@ -129,13 +129,30 @@ class Training:
     def _check_class_weights(self) -> None:
         weights = self.class_weights
         if isinstance(weights, Mapping):
-            positive = bool(weights) and all(c >= 0 and 0 <= w < math.inf for c, w in weights.items())
-            require(positive, "class_weights: expected classes from 0 with weights from 0", class_weights=weights)
+            known = bool(weights) and all(isinstance(c, str) and 0 <= w < math.inf for c, w in weights.items())
+            require(known, "class_weights: expected names of classes with weights from 0", class_weights=weights)
             # A tuple of pairs would hash; a dict is what reads well. Sorted, equal settings have equal digests.
             object.__setattr__(self, "class_weights", dict(sorted(weights.items())))
         elif weights not in (None, "balanced"):
             rule = "class_weights: expected None, 'balanced' or {class: weight}"
             require(False, rule, class_weights=weights)
+
+    def unfit(self, classes: Sequence[str]) -> list[str]:
+        """Why the settings do not fit a label: a sentence each.
+
+        Args:
+          classes: the label's, empty where it has none.
+        """
+        if self.class_weights is None:
+            return []
+        if not classes:
+            return ["training: class_weights: expected a label of classes."]
+        named = self.class_weights if isinstance(self.class_weights, Mapping) else {}
+        return [
+            f"training: class_weights: no class {name!r}.{nearest(name, classes)}"
+            for name in named
+            if name not in classes
+        ]
 
     def length(self, rows: int | None) -> int:
         """The number of steps.

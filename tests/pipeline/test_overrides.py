@@ -56,7 +56,7 @@ def refusal(override: str) -> str:
         ),
         ('training.early_stopping={"metric":"val_auc"}', lambda t: t.training.early_stopping.metric, "val_auc"),
         ("training.class_weights=balanced", lambda t: t.training.class_weights, "balanced"),
-        ('training.class_weights={"1":2}', lambda t: t.training.class_weights, {1: 2.0}),
+        ('training.class_weights={"yes":2}', lambda t: t.training.class_weights, {"yes": 2.0}),
         ("training.epochs=5", lambda t: t.training.epochs, 5.0),
         ("training.early_stopping=null", lambda t: t.training.early_stopping, None),
         ("training.early_stopping.patience=7", lambda t: t.training.early_stopping.patience, 7),

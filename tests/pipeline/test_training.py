@@ -43,7 +43,7 @@ NAN = float("nan")
         (lambda: Training(checkpoints_kept=0), "checkpoints_kept=0"),
         (lambda: Training(precision="float8"), "precision='float8'"),  # type: ignore[arg-type]
         (lambda: Training(class_weights="equal"), "class_weights='equal'"),  # type: ignore[arg-type]
-        (lambda: Training(class_weights={1: -1.0}), "class_weights={1: -1.0}"),
+        (lambda: Training(class_weights={"yes": -1.0}), "class_weights={'yes': -1.0}"),
     ],
 )
 def test_out_of_range(make: Callable[[], Any], received: str) -> None:
@@ -81,3 +81,12 @@ def test_a_metric_that_the_label_does_not_have_is_named_with_the_choices() -> No
     check_metric(EarlyStopping(metric="val_auc"), frozenset({"auc"}))
     with pytest.raises(TaskError, match=r"no metric 'val_acu'\. Did you mean 'val_auc'\? Known: val_auc, val_loss"):
         check_metric(EarlyStopping(metric="val_acu"), frozenset({"auc"}))
+
+
+def test_weights_are_for_classes_that_the_label_has() -> None:
+    weighted = Training(class_weights={"cat": 2.0, "dgo": 1.0})
+    assert weighted.unfit(("cat", "dog")) == [
+        "training: class_weights: no class 'dgo'. Did you mean 'dog'? Known: cat, dog."
+    ]
+    assert weighted.unfit(()) == ["training: class_weights: expected a label of classes."]
+    assert Training(class_weights="balanced").unfit(("no", "yes")) == [] == Training().unfit(())

@@ -21,7 +21,7 @@ def test_every_task_goes_through_json_and_is_the_same(name: str) -> None:
 
 
 def test_a_job_is_read_as_it_was_written(tiny: Task, tmp_path: Path) -> None:
-    weighted = replace(tiny, training=Training(class_weights={0: 1.0, 1: 2.5}, epochs=0.5))
+    weighted = replace(tiny, training=Training(class_weights={"no": 1.0, "yes": 2.5}, epochs=0.5))
     written = Job(weighted, ("a", "b"), ("c",), "graph", "logs", None, None, "result.npz")
     job.write(written, tmp_path / "job.json")
     read = job.read(tmp_path / "job.json")

@@ -74,7 +74,7 @@ def test_clip_norm_shortens_all_gradients_together_and_clip_value_each_number() 
 
 
 def test_class_weights_multiply_the_loss_of_their_rows(tiny: Task) -> None:
-    task = replace(tiny, label=Binary("y"), training=replace(tiny.training, class_weights={1: 3.0}))
+    task = replace(tiny, label=Binary("y"), training=replace(tiny.training, class_weights={"yes": 3.0}))
     assert class_weights(task, None) == [1.0, 3.0]
     losses = weighted(task, Scale(), None)
     model = linear()
