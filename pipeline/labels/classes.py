@@ -38,8 +38,9 @@ class Classes(Label):
         given = self.classes
         if isinstance(given, int):
             given = tuple(str(number) for number in range(given))
-        if isinstance(given, str) or not all(isinstance(name, str) for name in given):
-            raise TaskError(self._said("names in quotation marks, or how many"))
+        if not isinstance(given, tuple | list) or not all(isinstance(name, str) for name in given):
+            # A set has another order in each process, and with it the positions of the classes.
+            raise TaskError(self._said("names in quotation marks, in an order: ('a', 'b'), or how many"))
         object.__setattr__(self, "classes", tuple(given))
         if len(self.names) < self._fewest:
             raise TaskError(self._said(f"at least {self._fewest}"))
@@ -184,8 +185,9 @@ class MultiLabel(Classes):
         if not self.separator:
             raise TaskError(f"label {self.name!r} (MultiLabel): separator: expected a text. Received: separator=''")
         split = [name for name in self.names if self.separator in name or name != name.strip() or name == self.none]
+        reserved = f", nor {self.none!r}" if self.none is not None else ""
         if split:
-            raise TaskError(self._said(f"no name with {self.separator!r} or outer spaces, nor {self.none!r}", split))
+            raise TaskError(self._said(f"no name with {self.separator!r} or outer spaces{reserved}", split))
         if not 0 < self.threshold < 1:
             raise TaskError(
                 f"label {self.name!r} (MultiLabel): threshold: expected a probability. "

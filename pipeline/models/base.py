@@ -74,6 +74,11 @@ class Model:
         """
 
     @property
+    def starts_from(self) -> str | None:
+        """The path or address of what the model starts from, if it is one."""
+        return None
+
+    @property
     def origin(self) -> str:
         """Tells one state of the files that the model starts from, if any, from the next: for the Trainer's cache key."""
         return ""

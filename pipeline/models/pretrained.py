@@ -91,7 +91,7 @@ class Pretrained(Network):
     def check(self) -> None:
         super().check()
         known = get_args(Backbone)
-        choices = f"backbone: not known.{nearest(self.backbone, known)}"
+        choices = f"backbone: not known.{nearest(self.backbone, known)}".removesuffix(".")
         self.require(self.backbone in known, choices, backbone=self.backbone)
         self.require(
             self.trainable in ("frozen", "top", "all"),
@@ -119,8 +119,12 @@ class Pretrained(Network):
         )
 
     @property
+    def starts_from(self) -> str | None:
+        return None if self.weights == "imagenet" else self.weights
+
+    @property
     def origin(self) -> str:
-        return "" if self.weights in (None, "imagenet") else starts.state(str(self.weights))
+        return starts.state(self.starts_from) if self.starts_from else ""
 
     def prepare(self) -> None:
         if self.weights is not None:

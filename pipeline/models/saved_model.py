@@ -56,6 +56,10 @@ class SavedModelFeatures(Network):
         return found
 
     @property
+    def starts_from(self) -> str | None:
+        return self.path
+
+    @property
     def origin(self) -> str:
         return starts.state(self.path)
 

@@ -54,6 +54,12 @@ def preflight(config: RunConfig) -> Task:
         search_of(config.task, config.overrides)
     if task.training.warm_start not in (None, "latest"):
         _check_warm_start(config, str(task.training.warm_start))
+    start = task.model.starts_from
+    if start and "://" not in start and not Path(start).expanduser().exists():
+        raise UsageError(
+            f"model {type(task.model).__name__}: {start}: no such file or folder. Expected what the model starts from. "
+            "Next: check the path in the task, or --set model.<field>=PATH"
+        )
     strategies.check(task.training.strategy)
     if task.training.strategy in strategies.OF_PROCESSES:
         cluster.check_here(task.training.strategy)

@@ -67,9 +67,9 @@ WHOLE = {
     "a grey JPEG": picture("JPEG", "L"),
     "a progressive JPEG": picture("JPEG", progressive=True),
     "an image of one pixel": picture(height=1, width=1),
-    "no bytes": b"",
 }
 NO_IMAGES = {
+    "no bytes": b"",
     "a GIF": picture("GIF", "P"),
     "a BMP": picture("BMP"),
     "a WebP": picture("WEBP"),

@@ -176,6 +176,7 @@ def watch(label: Label, wanted: np.ndarray, scores: np.ndarray) -> dict[str, flo
         (lambda: MultiClass("a", 1), ["at least 2", "classes=('0',)"]),
         (lambda: MultiClass("a", ("x", "y", "x")), ["each name once", "classes=['x']"]),
         (lambda: MultiClass("a", ("x", "")), ["none empty", "classes=['']"]),
+        (lambda: MultiClass("a", {"x", "y"}), ["names in quotation marks, in an order"]),
         (lambda: MultiClass("a", "xyz"), ["names in quotation marks", "classes='xyz'"]),
         (lambda: MultiClass("a", (1, 2)), ["names in quotation marks", "classes=(1, 2)"]),
         (lambda: MultiClass("a", ("1", "20000000")), ["[0, 16,777,216)", "classes=[20000000]"]),
