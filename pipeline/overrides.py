@@ -102,7 +102,7 @@ def _checked(annotation: Any, value: Any) -> Any:
     """
     kinds = {_kind(one): one for one in (*typing.get_args(annotation), annotation) if _is_settings(one)}
     several = len(kinds) > 1
-    if isinstance(value, str) and several and _normal(value) in kinds:
+    if isinstance(value, str) and several:
         value = {"kind": value}
     if not kinds or not isinstance(value, dict) or (several and "kind" not in value):
         return TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)

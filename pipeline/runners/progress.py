@@ -37,7 +37,7 @@ class Progress:
         self._began = time.monotonic()
         self._nodes: list[NodeState] = []
         self._printed: dict[str, str] = {}
-        self._told: dict[str, float] = {}
+        self._told: dict[str, tuple[float, str]] = {}
 
     def __enter__(self) -> "Progress":
         if self._live:
@@ -72,9 +72,14 @@ class Progress:
                 self._printed[state.id] = state.state
                 spent = f" in {state.seconds:.1f} s" if state.seconds and state.state != "running" else ""
                 self._console.print(f"{self._clock()} {state.id}: {state.state}{spent}", markup=False)
-            elif state.progress and time.monotonic() - self._told.get(state.id, -math.inf) >= _TELL_EVERY:
-                self._told[state.id] = time.monotonic()
+            elif self._has_news(state):
+                self._told[state.id] = (time.monotonic(), state.progress or "")
                 self._console.print(f"{self._clock()} {state.id}: {state.progress}", markup=False)
+
+    def _has_news(self, state: NodeState) -> bool:
+        """Whether a node says how far it is, said something else before, and that was a while ago."""
+        told, line = self._told.get(state.id, (-math.inf, ""))
+        return state.progress not in (None, line) and time.monotonic() - told >= _TELL_EVERY
 
     def _clock(self) -> str:
         return f"[{time.monotonic() - self._began:6.1f} s]"

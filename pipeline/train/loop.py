@@ -133,6 +133,12 @@ class Loop:
         if self._asked_to_end:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(1)
+        if self.best and self.best.over and self.team.chief:
+            metric = self.best.metric
+            _LOG.info(
+                "stopped early at step %d of %d: %s was best at step %d, whose weights are taken",
+                *(self.step, self.total, metric, self.best.step),
+            )
         if self.best and self.best.weights:
             for weight, value in zip(self.plain.weights, self.best.weights, strict=True):
                 weight.assign(value)

@@ -40,7 +40,7 @@ def read(folder: Path) -> str | None:
         found = json.loads((folder / _NAME).read_text(encoding="utf-8"))
         minutes, seconds = divmod(math.ceil(found["eta"]), 60)
         return (
-            f"step {found['step']:,} of {found['steps']:,}, loss {found['loss']:.4f}, "
+            f"step {found['step']:,} of {found['steps']:,}, loss {found['loss']:.4g}, "
             f"{found['examples_per_second']:,.0f} examples/s, {minutes:,}:{seconds:02d} left"
         )
     except (OSError, ValueError, KeyError, TypeError):

@@ -29,6 +29,11 @@ class Best:
         self._waited = 0
 
     @property
+    def metric(self) -> str:
+        """What it goes by."""
+        return self._spec.metric
+
+    @property
     def over(self) -> bool:
         """Whether there were as many validations without a better one as the setting allows."""
         return self._waited >= self._spec.patience

@@ -11,8 +11,10 @@ watched in one way, and what the pipeline goes on with is a plain model in any c
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,7 @@ def fit(
                 stack.callback(left.unlink, missing_ok=True)
         _say(f"strategy {task.training.strategy}: {', '.join(map(str, cluster.members))}")
         answers = _Answers(watch)
-        with Crew(task.training.strategy, cluster, members, file) as crew:
+        with _orderly(), Crew(task.training.strategy, cluster, members, file) as crew:
             crew.run(answers)
         if answers.done is None:
             raise MillraceError("the chief ended without a result; this is a defect of Millrace")
@@ -136,6 +138,19 @@ def _shared(checkpoints: Path | None) -> Iterator[Path]:
     checkpoints.mkdir(parents=True, exist_ok=True)
     (checkpoints / jobs.FILE).unlink(missing_ok=True)
     yield checkpoints
+
+
+@contextlib.contextmanager
+def _orderly() -> Iterator[None]:
+    """SIGTERM is an exception meanwhile: the processes are ended, and the folder is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def save(model: keras.Model, path: Path) -> None:
