@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from pipeline import cli_schema, cli_tensorboard, tasks
+from pipeline import cli_deploy, cli_predict, cli_rollback, cli_schema, cli_serve, cli_tensorboard, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
 from pipeline.ingest import selection
@@ -79,6 +79,16 @@ def run(
         list[str] | None,
         typer.Option(metavar="FORMAT", help=f"Convert to TF Lite too: {', '.join(MAX_DIFFERENCE)} (repeatable)."),
     ] = None,
+    predict: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Then answer these rows with the model, if it was pushed.")
+    ] = None,
+    predict_out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder for a copy of these answers; replaced if it holds some.")
+    ] = None,
+    force_promote: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Promote the model though a gate on it fails; the reason is recorded."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -97,6 +107,10 @@ def run(
     overrides = [*(set_ or []), *(f"training.{field}={value}" for field, value in flags.items() if value is not None)]
     if warm_start is not None:
         overrides.append(f"training.warm_start={'null' if warm_start == 'none' else warm_start}")
+    if force_promote is not None and not force_promote.strip():
+        raise UsageError("--force-promote: expected a reason, for the record. Received: none")
+    if predict_out is not None and predict is None:
+        raise UsageError("--predict-out: expected --predict PATH, the rows to answer")
     for name in lite or ():
         if name not in MAX_DIFFERENCE:
             raise UsageError(f"--lite: no format {name!r}.{nearest(name, MAX_DIFFERENCE)}")
@@ -121,6 +135,9 @@ def run(
         to_nodes=tuple(to or ()),
         tune=tune,
         tuned=not no_tuned,
+        predict=_absolute(predict),
+        predict_out=_absolute(predict_out),
+        force=force_promote,
     )
     resumed_from = None
     if resume:
@@ -212,6 +229,11 @@ def worker(
 app.command(name="run")(run)
 app.add_typer(cli_schema.app)
 app.command()(cli_tensorboard.tensorboard)
+app.command()(cli_serve.serve)
+app.command()(cli_predict.predict)
+app.command()(cli_rollback.rollback)
+app.command()(cli_rollback.history)
+app.add_typer(cli_deploy.app)
 
 
 def _absolute(path: str | None) -> str | None:

@@ -24,6 +24,9 @@ class RunConfig:
       to_nodes: stop after these.
       tune: whether to search for better settings, as the task's `tuning` says.
       tuned: whether values that an earlier search found are used.
+      predict: file, folder or pattern of rows that the model answers once it is pushed, or None.
+      predict_out: folder that gets a copy of these answers, or None.
+      force: why the model is promoted though a gate on it fails, or it was withdrawn; None: it is not.
     """
 
     task: str
@@ -40,6 +43,9 @@ class RunConfig:
     to_nodes: tuple[str, ...] = ()
     tune: bool = False
     tuned: bool = True
+    predict: str | None = None
+    predict_out: str | None = None
+    force: str | None = None
 
     @property
     def home(self) -> Path:

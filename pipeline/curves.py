@@ -14,8 +14,7 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
-_STEP = 1e-4
-_LIMIT = 90.0
+from pipeline.evidence.areas import LIMIT, STEP
 
 Counts = dict[int, list[float]]
 """Step of the log-odds -> weight of the negative and of the positive rows in it."""
@@ -45,22 +44,27 @@ def _computations(
     output_name: str = "",
     example_weighted: bool = False,
     **_: Any,
-) -> list[metric_types.MetricComputation]:
-    """What TFMA runs for a model and an output."""
-    key = metric_types.MetricKey(
-        name=name, model_name=model_name, output_name=output_name, example_weighted=example_weighted
-    )
-    combiner = _Combiner(key, eval_config, area)
-    return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]
+) -> list[Any]:
+    """What TFMA runs for a model and an output: rows are counted once for both areas, which are read off the counts."""
+    place = {"model_name": model_name, "output_name": output_name, "example_weighted": example_weighted}
+    key = metric_types.MetricKey(name=name, **place)
+    counted = metric_types.MetricKey(name="_curve", **place)
+
+    def read_off(results: dict[Any, Any]) -> dict[Any, float]:
+        return {key: (roc_area if area == "roc" else precision_recall_area)(results[counted])}
+
+    return [
+        metric_types.MetricComputation(keys=[counted], preprocessors=None, combiner=_Combiner(counted, eval_config)),
+        metric_types.DerivedMetricComputation([key], read_off),
+    ]
 
 
 class _Combiner(beam.CombineFn):
     """Counts rows by the step of their log-odds."""
 
-    def __init__(self, key: metric_types.MetricKey, eval_config: Any, area: str) -> None:
+    def __init__(self, key: metric_types.MetricKey, eval_config: Any) -> None:
         self._key = key
         self._eval_config = eval_config
-        self._area = area
 
     def create_accumulator(self) -> Counts:
         return {}
@@ -86,16 +90,16 @@ class _Combiner(beam.CombineFn):
                 counts[1] += positive
         return merged
 
-    def extract_output(self, accumulator: Counts) -> dict[metric_types.MetricKey, float]:
-        return {self._key: (roc_area if self._area == "roc" else precision_recall_area)(accumulator)}
+    def extract_output(self, accumulator: Counts) -> dict[metric_types.MetricKey, Counts]:
+        return {self._key: accumulator}
 
 
 def step_of(probability: float) -> int:
     """The step of the log-odds that a probability falls in."""
     if not 0.0 < probability < 1.0:
-        return round(math.copysign(_LIMIT / _STEP, probability - 0.5))
+        return round(math.copysign(LIMIT / STEP, probability - 0.5))
     odds = math.log(probability) - math.log1p(-probability)
-    return round(max(-_LIMIT, min(_LIMIT, odds)) / _STEP)
+    return round(max(-LIMIT, min(LIMIT, odds)) / STEP)
 
 
 def _falling(counts: Counts) -> tuple[np.ndarray, np.ndarray]:

@@ -9,20 +9,23 @@ import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
-from tfx.components import Evaluator, ExampleValidator, SchemaGen
+from tfx.components import ExampleValidator, SchemaGen
 from tfx.dsl.components.base import base_node
 from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import BaseChannel, standard_artifacts
 
 from components.artifacts import DataVerdict
-from components.baseline import LatestBlessedBaseline
+from components.baseline import ServedBaseline
+from components.bulk_inferrer import BulkInferrer
 from components.curated_schema import CuratedSchema
 from components.data_checks import DataChecks
 from components.data_gate import DataGate
+from components.evaluator import Evaluator
 from components.example_gen import ExampleGen
 from components.lite import LiteConverter
 from components.pusher import Pusher
 from components.reference_statistics import PreviousStatistics, ServedStatistics
+from components.serving_check import ServingCheck
 from components.statistics_gen import StatisticsGen
 from components.trainer import Trainer
 from components.transform import Transform
@@ -34,6 +37,7 @@ from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.ingest import files, images, read, selection
 from pipeline.overrides import section_of
+from pipeline.push.versions import Places
 from pipeline.splits import HashSplit
 from pipeline.task import Task
 from pipeline.train.fit import check as check_training
@@ -42,6 +46,9 @@ _INGEST_SECTIONS = frozenset({"split", "rows"})
 _CHECKS_SECTIONS = frozenset({"features", "label", "split", "rows", "checks", "evaluation"})
 _TRANSFORM_SECTIONS = frozenset({"features", "label"})
 _LITE_SECTIONS = frozenset({"features", "label", "lite"})
+_EVALUATION_SECTIONS = frozenset({"label", "evaluation"})
+_PREDICT_SECTIONS = frozenset({"features", "label", "rows"})
+_NOT_OF_TRAINING = frozenset({"tuning", "lite", "checks", "evaluation", "serving", "push"})
 _QUANTILE_BUCKETS = 50
 """Of each numeric column's statistics: distances between numbers are measured on them."""
 
@@ -134,7 +141,8 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
     if isinstance(tuned, Tuner):
         tuned.add_upstream_node(gate)
     baseline = tfx.dsl.Resolver(
-        strategy_class=LatestBlessedBaseline,
+        strategy_class=ServedBaseline,
+        config={"history": str(Places(config.serving).history)},
         model=tfx.dsl.Channel(type=standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
         candidate=trainer.outputs["model"],
@@ -144,8 +152,9 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
         schema=schema_gen.outputs["schema"],
-        example_splits=[_measuring(task)],
+        split=_measuring(task),
         eval_config=eval_config(task),
+        **_for_evaluating(task, config),
     )
     lite = None
     if task.lite.formats:
@@ -155,17 +164,36 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
             transform_graph=transform.outputs["transform_graph"],
             **_for_lite(task, config),
         ).with_id("Lite")
+    serving_check = ServingCheck(
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        **_for_serving_check(task, config),
+    )
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["blessing"],
+        baseline=baseline.outputs["model"],
         lite=lite.outputs["lite"] if lite else None,
         folder=str(config.serving),
+        push=task.push,
+        signature_change=task.serving.signature_change,
+        forced=config.force,
         custom_config={"code": fingerprint.of("components.pusher.executor")},
     )
+    inferrer = None
+    if config.predict:
+        inferrer = BulkInferrer(
+            model=trainer.outputs["model"],
+            model_blessing=evaluator.outputs["blessing"],
+            pushed_model=pusher.outputs["pushed_model"],
+            **_for_predicting(task, config, config.predict),
+        )
     nodes: list[base_node.BaseNode] = [
         schema_gen, examples, statistics, validator, previous, served, checks, gate,
         transform, *(node for node in (tuned, earlier) if node), trainer, baseline, evaluator,
-        *([lite] if lite else []), pusher,
+        *([lite] if lite else []), serving_check, pusher,
+        *([inferrer] if inferrer else []),
     ]  # fmt: skip
     return tfx.dsl.Pipeline(
         pipeline_name=task.name,
@@ -259,6 +287,17 @@ def _measuring(task: Task) -> str:
     return "test" if "test" in task.split.names else "eval"
 
 
+def _for_evaluating(task: Task, config: RunConfig) -> dict[str, str]:
+    """What the evaluator is told: what is judged by, what was served, and whether a gate may be passed over."""
+    return {
+        "task": task.name,
+        "overrides": json.dumps([o for o in config.overrides if section_of(o) in _EVALUATION_SECTIONS]),
+        "history": str(Places(config.serving).history),
+        "force": config.force or "",
+        "code": fingerprint.of("components.evaluator.executor", settings=(task.label, task.evaluation)),
+    }
+
+
 def _for_lite(task: Task, config: RunConfig) -> dict[str, str]:
     """What the converter is told: beside the model and the rows, what it depends on."""
     kinds = {type(part).__module__ for part in (*task.features, task.label)}
@@ -270,6 +309,27 @@ def _for_lite(task: Task, config: RunConfig) -> dict[str, str]:
         "code": fingerprint.of(
             "components.lite.executor", *sorted(kinds), settings=(task.features, task.label, task.lite, runtime)
         ),
+    }
+
+
+def _for_serving_check(task: Task, config: RunConfig) -> dict[str, str]:
+    """What the check is told: its rules, and what its result depends on."""
+    return {
+        "task": task.name,
+        "overrides": json.dumps([o for o in config.overrides if section_of(o) == "serving"]),
+        "code": fingerprint.of("components.serving_check.executor", "serving.__main__", settings=task.serving),
+    }
+
+
+def _for_predicting(task: Task, config: RunConfig, data: str) -> dict[str, str]:
+    """What the inferrer is told, with the state of its files."""
+    found = [(path, *files.stat(path)) for path in files.list_files(data)]
+    return {
+        "task": task.name,
+        "overrides": json.dumps([o for o in config.overrides if section_of(o) in _PREDICT_SECTIONS]),
+        "data": json.dumps({"path": data, "fingerprint": found}),
+        "out": config.predict_out or "",
+        "code": fingerprint.of("components.bulk_inferrer.executor", settings=(task.features, task.label)),
     }
 
 
@@ -320,7 +380,7 @@ def _for_tuning(task: Task, config: RunConfig) -> dict[str, Any]:
     training = _for_training(task, config)
     return {
         **training,
-        "overrides": [o for o in config.overrides if section_of(o) != "lite"],
+        "overrides": [o for o in config.overrides if section_of(o) not in _NOT_OF_TRAINING - {"tuning"}],
         "search": repr(task.tuning),
         "searching": fingerprint.of("components.tuner.search"),
         "folder": str(config.home / "tuning"),
@@ -332,7 +392,7 @@ def _for_training(task: Task, config: RunConfig) -> dict[str, Any]:
     check_training(task)
     return {
         "task": task.name,
-        "overrides": [o for o in config.overrides if section_of(o) not in ("tuning", "lite")],
+        "overrides": [o for o in config.overrides if section_of(o) not in _NOT_OF_TRAINING],
         "checkpoints": str(config.training),
         "code": fingerprint.of(
             "pipeline.train.run",

@@ -2,17 +2,17 @@
 
 import json
 import math
-import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from pipeline import class_metrics, curves, fingerprint
-from pipeline.export import LABELS_SIGNATURE, SERVING_SIGNATURE
-from pipeline.gates import HIGHER_IS_BETTER, Gate
-from pipeline.labels import Classes, Label, MultiLabel
+from pipeline.evidence.cuts import OVERALL, name_of
+from pipeline.evidence.tables import BASELINE, CANDIDATE
+from pipeline.labels import Binary, Classes, Label, MultiLabel, Regression
 from pipeline.task import Task
 
 _TFMAS = {
@@ -36,41 +36,79 @@ _OURS = {
     "macro_auc": class_metrics.ClassAuc,
 }
 _PER_CLASS = "per_class"
-BASELINE = "baseline"
-OVERALL = "overall"
-_EQUAL = 1e-10
-_PART = re.compile(r'([^=]+)=("(?:[^"\\]|\\.)*"|.*?)(?:, |$)', re.DOTALL)
 
 
-def eval_config(task: Task) -> config_pb2.EvalConfig:
-    """The metrics, slices and thresholds of a task.
+def eval_config(task: Task, *, baseline: bool = False) -> config_pb2.EvalConfig:
+    """The metrics and slices of a task, of answers that are columns (see `answer_column`) and not of models.
 
-    One model without a name: TFX adds the baseline, where there is one, and names both; it refuses a config that has
-    the two already and leaves one nameless.
+    There are no thresholds: the gates are judged on differences and their noise, by `pipeline.evidence.verdicts`.
+
+    Args:
+      task: whose evaluation is wanted.
+      baseline: whether there are answers of a baseline too. Without one TFMA's only model has no name.
     """
-    gates = {metric: [g for g in task.evaluation.gates if g.metric == metric] for metric in task.evaluation.metrics}
-    spec = {
-        "signature_name": SERVING_SIGNATURE,
-        "preprocessing_function_names": [LABELS_SIGNATURE],
-        "label_key": task.label.transformed,
-        "prediction_key": task.label.output,
-    }
-    metrics = [
-        config_pb2.MetricConfig(
-            **_implementation(metric, task.label), per_slice_thresholds=[_threshold(gate) for gate in rules]
-        )
-        for metric, rules in gates.items()
-    ]
+    metrics = [config_pb2.MetricConfig(**_implementation(metric, task.label)) for metric in task.evaluation.metrics]
     if isinstance(task.label, Classes):
         metrics.append(config_pb2.MetricConfig(**_configured(_PER_CLASS, class_metrics.PerClass, task.label)))
     return config_pb2.EvalConfig(
-        model_specs=[config_pb2.ModelSpec(**spec)],
+        model_specs=_model_specs(task.label, baseline),
         slicing_specs=[
             config_pb2.SlicingSpec(),
             *(config_pb2.SlicingSpec(feature_keys=list(cross)) for cross in task.evaluation.crosses),
         ],
         metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
     )
+
+
+def plots_config(task: Task, target: np.ndarray, *, baseline: bool = False) -> config_pb2.EvalConfig:
+    """The plots of a label, of all rows together.
+
+    - Binary: ROC and precision-recall curves with the confusion matrix at each threshold, and calibration.
+    - Regression: calibration, of whose buckets the residuals are read (mean label less mean prediction).
+    - MultiClass, MultiLabel: which class is taken for which.
+
+    Args:
+      task: whose label it is.
+      target: of the rows; its range is that of a number's plot.
+      baseline: as in `eval_config`.
+    """
+    plots: list[tuple[str, dict[str, Any]]]
+    if isinstance(task.label, Binary):
+        plots = [("ConfusionMatrixPlot", {}), ("CalibrationPlot", {})]
+    elif isinstance(task.label, Regression):
+        known = target[np.isfinite(target)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+        plots = [("CalibrationPlot", {"left": low, "right": high if high > low else low + 1.0, "num_buckets": 100})]
+    elif isinstance(task.label, MultiLabel):
+        plots = [("MultiLabelConfusionMatrixPlot", {"thresholds": [task.label.threshold]})]
+    else:
+        plots = [("MultiClassConfusionMatrixPlot", {})]
+    configured = [
+        config_pb2.MetricConfig(class_name=name, config=json.dumps(settings)[1:-1]) for name, settings in plots
+    ]
+    return config_pb2.EvalConfig(
+        model_specs=_model_specs(task.label, baseline),
+        slicing_specs=[config_pb2.SlicingSpec()],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=configured)],
+    )
+
+
+def answer_column(label: Label, model: str) -> str:
+    """The column that holds a model's answers."""
+    return f"{label.output}_of_{model}"
+
+
+def _model_specs(label: Label, baseline: bool) -> list[config_pb2.ModelSpec]:
+    names = {CANDIDATE: CANDIDATE, BASELINE: BASELINE} if baseline else {CANDIDATE: ""}
+    return [
+        config_pb2.ModelSpec(
+            name=name,
+            label_key=label.transformed,
+            prediction_key=answer_column(label, model),
+            is_baseline=model == BASELINE,
+        )
+        for model, name in names.items()
+    ]
 
 
 def _implementation(metric: str, label: Label) -> dict[str, str]:
@@ -93,25 +131,6 @@ def _threshold_of(label: Classes) -> float | None:
     return label.threshold if isinstance(label, MultiLabel) else None
 
 
-def _threshold(gate: Gate) -> config_pb2.PerSliceMetricThreshold:
-    """TFMA's threshold for a gate. A plain `threshold` would also hold every slice to it."""
-    threshold = config_pb2.MetricThreshold()
-    if gate.at_least is not None:
-        threshold.value_threshold.lower_bound.value = gate.at_least
-    if gate.at_most is not None:
-        threshold.value_threshold.upper_bound.value = gate.at_most
-    if gate.no_worse_by is not None:
-        higher = HIGHER_IS_BETTER[gate.metric]
-        threshold.change_threshold.direction = (
-            config_pb2.MetricDirection.HIGHER_IS_BETTER if higher else config_pb2.MetricDirection.LOWER_IS_BETTER
-        )
-        # TFMA compares candidate - baseline; the last term lets an equal model pass with a margin of 0 despite rounding.
-        threshold.change_threshold.absolute.value = (-1 if higher else 1) * (gate.no_worse_by + _EQUAL)
-    return config_pb2.PerSliceMetricThreshold(
-        slicing_specs=[config_pb2.SlicingSpec(feature_keys=list(gate.cross))], threshold=threshold
-    )
-
-
 def metrics(evaluation: str, model_name: str | None = None) -> dict[str, dict[str, float]]:
     """Metrics by slice, as TFMA wrote them.
 
@@ -120,7 +139,8 @@ def metrics(evaluation: str, model_name: str | None = None) -> dict[str, dict[st
       model_name: BASELINE, or None for the candidate.
 
     Returns:
-      `{"overall": {"auc": 0.94, …}, "trip_start_hour=7": {…}}`; empty where that model was not evaluated.
+      `{"overall": {"auc": 0.94, …}, "trip_start_hour=7": {…}}`; empty where that model was not evaluated. What is not a
+      number is left out; evidence.json says why it is none.
     """
     try:
         result = tfma.load_eval_result(evaluation, model_name=model_name)
@@ -128,7 +148,7 @@ def metrics(evaluation: str, model_name: str | None = None) -> dict[str, dict[st
         if model_name is None:
             raise
         return {}
-    return {_slice_name(key): dict(_values(value[""][""])) for key, value in result.slicing_metrics} if result else {}
+    return {name_of(key): dict(_values(value[""][""])) for key, value in result.slicing_metrics} if result else {}
 
 
 def by_class(evaluation: str, label: Label) -> dict[str, dict[str, float]]:
@@ -152,15 +172,6 @@ def by_class(evaluation: str, label: Label) -> dict[str, dict[str, float]]:
     }
 
 
-def _slice_name(key: Iterable[tuple[str, Any]]) -> str:
-    return ", ".join(f"{column}={_quoted(str(value))}" for column, value in key) or OVERALL
-
-
-def _quoted(value: str) -> str:
-    """A slice's value, in quotation marks where it could be taken for two."""
-    return json.dumps(value, ensure_ascii=False) if ", " in value or value.startswith('"') else value
-
-
 def _values(metrics_by_name: dict[str, Any]) -> Iterable[tuple[str, float]]:
     for name, value in metrics_by_name.items():
         number = value.get("doubleValue")
@@ -168,59 +179,26 @@ def _values(metrics_by_name: dict[str, Any]) -> Iterable[tuple[str, float]]:
             yield name, float(number)
 
 
-def verdicts(
-    task: Task, candidate: dict[str, dict[str, float]], baseline: dict[str, dict[str, float]]
-) -> list[dict[str, Any]]:
-    """Each gate with its verdict and a sentence.
+def plots(evaluation: str, model_name: str | None = None) -> dict[str, Any]:
+    """The plots of all rows, as TFMA wrote them: `confusionMatrixAtThresholds`, `calibrationHistogramBuckets`,
+    `multiClassConfusionMatrixAtThresholds` or `multiLabelConfusionMatrixAtThresholds`.
 
     Args:
-      task: whose gates.
-      candidate: metrics by slice.
-      baseline: likewise; empty where there is none.
-
-    Returns:
-      `{"name", "passed", "reason"}` for each gate, as in run.json.
+      evaluation: the URI of a ModelEvaluation artifact.
+      model_name: BASELINE, or None for the candidate.
     """
-    return [_verdict(gate, candidate, baseline) for gate in task.evaluation.gates]
+    result = tfma.load_eval_result(evaluation)
+    compared = len(result.config.model_specs) > 1
+    if model_name == BASELINE and not compared:
+        return {}
+    name = (model_name or CANDIDATE) if compared else None
+    found = tfma.load_eval_result(evaluation, model_name=name).plots
+    return {kind: plot for _, by_output in found for by_key in by_output.values() for kind, plot in _merged(by_key)}
 
 
-def _verdict(
-    gate: Gate, candidate: dict[str, dict[str, float]], baseline: dict[str, dict[str, float]]
-) -> dict[str, Any]:
-    slices = [name for name in candidate if _columns(name) == tuple(sorted(gate.cross))]
-    checks = {
-        name: _check(gate, candidate[name].get(gate.metric), baseline.get(name, {}).get(gate.metric)) for name in slices
-    }
-    failed = [f"{name}: {reason}" if gate.cross else reason for name, (passed, reason) in checks.items() if not passed]
-    passed = [reason for passed, reason in checks.values() if passed]
-    if failed:
-        more = f" (and {len(failed) - 3} more slices)" if len(failed) > 3 else ""
-        return {"name": str(gate), "passed": False, "reason": "; ".join(failed[:3]) + more}
-    if not checks:
-        return {"name": str(gate), "passed": False, "reason": f"{gate.metric}: no slice of {', '.join(gate.cross)}"}
-    return {"name": str(gate), "passed": True, "reason": f"all {len(checks)} slices hold" if gate.cross else passed[0]}
+def _merged(by_key: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    for kinds in by_key.values():
+        yield from kinds.items()
 
 
-def _columns(slice_name: str) -> tuple[str, ...]:
-    """The columns of a slice, sorted, as TFMA has them."""
-    return () if slice_name == OVERALL else tuple(part[1] for part in _PART.finditer(slice_name))
-
-
-def _check(gate: Gate, value: float | None, base: float | None) -> tuple[bool, str]:
-    """Whether a gate holds for a value, and a sentence."""
-    if value is None:
-        return False, f"{gate.metric} could not be computed"
-    failed = []
-    reason = f"{gate.metric} {value:.4f}"
-    if gate.at_least is not None and value < gate.at_least:
-        failed.append(f"below {gate.at_least:g}")
-    if gate.at_most is not None and value > gate.at_most:
-        failed.append(f"above {gate.at_most:g}")
-    if gate.no_worse_by is not None and base is None:
-        reason += ", no baseline to compare with"
-    if gate.no_worse_by is not None and base is not None:
-        worse = (base - value) if HIGHER_IS_BETTER[gate.metric] else (value - base)
-        reason += f", baseline {base:.4f}"
-        if worse > gate.no_worse_by + _EQUAL:
-            failed.append(f"worse than the baseline by {worse:.4f}, more than {gate.no_worse_by:g}")
-    return not failed, reason + (f": {' and '.join(failed)}" if failed else "")
+__all__ = ["BASELINE", "OVERALL", "by_class", "eval_config", "metrics", "plots", "plots_config"]

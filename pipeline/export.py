@@ -25,6 +25,8 @@ from pipeline.errors import ExportError
 from pipeline.features.base import Feature
 from pipeline.labels import Label, Scale
 from pipeline.transform_graph import EMPTY, TransformGraph
+from serving.errors import ServingError
+from serving.session import SessionModel
 
 SERVING_SIGNATURE = "serving_default"
 COLUMNS_SIGNATURE = "columns"
@@ -128,13 +130,16 @@ def _as_raw(values: tf.Tensor, spec: Any) -> tf.Tensor | tf.SparseTensor:
     return tf.SparseTensor(indices, tf.boolean_mask(values, present), [tf.shape(values, tf.int64)[0], 1])
 
 
-def verify(path: str, examples: Sequence[bytes], trained: Trained) -> None:
-    """Loads the export as TF Serving does and runs it on real rows.
+def verify(path: str, examples: Sequence[bytes], trained: Trained) -> dict[str, np.ndarray]:
+    """Loads the export as TF Serving does and runs it on rows.
 
     Args:
       path: the SavedModel.
       examples: serialised raw tf.Examples, with the label.
       trained: what it must answer as.
+
+    Returns:
+      What the trained model answers: output -> [rows, …].
 
     Raises:
       ExportError: a signature is missing, fails, or answers otherwise by more than TOLERANCE, absolute
@@ -144,22 +149,23 @@ def verify(path: str, examples: Sequence[bytes], trained: Trained) -> None:
     read = model_inputs(trained.graph, features, tf.io.parse_example(examples, trained.serving_spec))
     expected = {name: answer.numpy() for name, answer in trained.answers_to(read).items()}
     rows = [tf.train.Example.FromString(example).features.feature for example in examples]
-    run = _session(path)
-    for signature, inputs in (
-        (SERVING_SIGNATURE, lambda keys: {"examples": list(examples)}),
-        (
-            COLUMNS_SIGNATURE,
-            lambda keys: {f.name: _column(rows, f.name, keys[f.name]) for f in features if f.name in keys},
-        ),
-        (TRANSFORMED_SIGNATURE, lambda keys: {name: read[name].numpy() for name in keys if name in read}),
-    ):
-        for output, values in expected.items():
-            _compare(signature, output, run(signature, output, inputs), values, [f.name for f in features])
-    targets = run(LABELS_SIGNATURE, label.transformed, lambda keys: {"examples": list(examples)})
-    if targets.shape[0] != len(examples):
-        raise ExportError(
-            f"export: {LABELS_SIGNATURE!r}: expected {len(examples)} labels. Received: {targets.shape[0]}"
-        )
+    with _Session(path) as run:
+        for signature, inputs in (
+            (SERVING_SIGNATURE, lambda keys: {"examples": list(examples)}),
+            (
+                COLUMNS_SIGNATURE,
+                lambda keys: {f.name: _column(rows, f.name, keys[f.name]) for f in features if f.name in keys},
+            ),
+            (TRANSFORMED_SIGNATURE, lambda keys: {name: read[name].numpy() for name in keys if name in read}),
+        ):
+            for output, values in expected.items():
+                _compare(signature, output, run(signature, output, inputs), values, [f.name for f in features])
+        targets = run(LABELS_SIGNATURE, label.transformed, lambda keys: {"examples": list(examples)})
+        if targets.shape[0] != len(examples):
+            raise ExportError(
+                f"export: {LABELS_SIGNATURE!r}: expected {len(examples)} labels. Received: {targets.shape[0]}"
+            )
+    return expected
 
 
 def _compare(signature: str, output: str, received: np.ndarray, expected: np.ndarray, features: Sequence[str]) -> None:
@@ -181,39 +187,43 @@ def _compare(signature: str, output: str, received: np.ndarray, expected: np.nda
         )
 
 
-def _session(path: str) -> Callable[[str, str, Callable[[dict[str, tf.DType]], dict[str, Any]]], np.ndarray]:
-    """A function of a signature, an output's name and what makes the inputs: runs it in a TF1 session, TF Serving's path.
+class _Session:
+    """The exported model in a TF1 session, TF Serving's path: called with a signature, an output's name and a function of
+    the inputs' types that makes the inputs.
 
     Raises:
       ExportError: the model does not load, has no such signature, or fails on the request.
     """
-    graph = tf.Graph()
-    session = tf.compat.v1.Session(graph=graph)
-    try:
-        with graph.as_default():
-            signatures = tf.compat.v1.saved_model.load(session, ["serve"], path).signature_def
-    except (tf.errors.OpError, OSError, ValueError) as error:
-        raise ExportError(f"export: {Path(path).name} does not load in a session: {error}") from error
 
-    def run(signature: str, output: str, inputs: Callable[[dict[str, tf.DType]], dict[str, Any]]) -> np.ndarray:
-        if signature not in signatures:
-            raise ExportError(f"export: no signature {signature!r}. Received: {', '.join(sorted(signatures))}")
-        spec = signatures[signature]
-        values = inputs({name: tf.as_dtype(info.dtype) for name, info in spec.inputs.items()})
+    def __init__(self, path: str) -> None:
+        try:
+            self._model = SessionModel(path)
+        except ServingError as error:
+            raise ExportError(f"export: {Path(path).name} does not load in a session: {error.message}") from error
+
+    def __call__(
+        self, signature: str, output: str, inputs: Callable[[dict[str, tf.DType]], dict[str, Any]]
+    ) -> np.ndarray:
+        known = self._model.signatures
+        if signature not in known:
+            raise ExportError(f"export: no signature {signature!r}. Received: {', '.join(sorted(known))}")
+        spec = known[signature]
+        values = inputs({name: tensor.dtype for name, tensor in spec.inputs.items()})
         if output not in spec.outputs or set(values) != set(spec.inputs):
             raise ExportError(
                 f"export: signature {signature!r}: expected inputs {sorted(values)} and output {output!r}. "
                 f"Received: inputs {sorted(spec.inputs)} and outputs {sorted(spec.outputs)}"
             )
         try:
-            answer: np.ndarray = session.run(
-                spec.outputs[output].name, {spec.inputs[name].name: value for name, value in values.items()}
-            )
-        except tf.errors.OpError as error:
+            return self._model.run(signature, values, [output])[output]
+        except ServingError as error:
             raise ExportError(f"export: signature {signature!r} fails in a session: {error.message}") from error
-        return answer
 
-    return run
+    def __enter__(self) -> "_Session":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._model.close()
 
 
 def _column(rows: Sequence[Any], name: str, dtype: tf.DType) -> np.ndarray:

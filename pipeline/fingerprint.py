@@ -12,7 +12,7 @@ from pathlib import Path
 
 import grimp
 
-_PACKAGES = ("pipeline", "components")
+_PACKAGES = ("pipeline", "components", "serving")
 _LIBRARIES = (
     *("tfx", "tfx-bsl", "tensorflow", "keras", "pyarrow"),
     *("tensorflow-data-validation", "tensorflow-transform", "tensorflow-model-analysis"),
@@ -28,7 +28,7 @@ def of(*modules: str, settings: object = None) -> str:
     """A digest of modules, of all of ours that they import, directly or not, of settings and of library versions.
 
     Args:
-      modules: dotted names inside `pipeline` or `components`.
+      modules: dotted names inside `pipeline`, `components` or `serving`.
       settings: anything whose `repr` says it whole, such as frozen dataclasses.
 
     Returns:

@@ -1,7 +1,7 @@
 """`--set section.field=value`: a task with some of its settings replaced.
 
-The first part names a section of the task (`training`, `model`, `evaluation`, `split`, `rows`, `checks`, `label`, `lite`) or `features`, followed
-by the feature's column; the rest walks into nested settings: `training.optimizer.learning_rate=0.01`,
+The first part names a section of the task (`training`, `model`, `evaluation`, `split`, `rows`, `checks`, `label`, `lite`, `serving`, `push`) or `features`,
+followed by the feature's column; the rest walks into nested settings: `training.optimizer.learning_rate=0.01`,
 `features.trip_miles.clip=[0,50]`. Values are JSON, or plain text where JSON does not parse. The new objects validate
 themselves as those in the file do.
 
@@ -24,7 +24,20 @@ from pydantic.errors import PydanticSchemaGenerationError
 from pipeline.errors import TaskError, UsageError, nearest
 from pipeline.task import Task
 
-_SECTIONS = ("training", "model", "evaluation", "split", "rows", "checks", "label", "features", "tuning", "lite")
+_SECTIONS = (
+    "training",
+    "model",
+    "evaluation",
+    "split",
+    "rows",
+    "checks",
+    "label",
+    "features",
+    "tuning",
+    "lite",
+    "serving",
+    "push",
+)
 
 
 def apply(task: Task, overrides: Sequence[str]) -> Task:

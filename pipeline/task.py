@@ -10,7 +10,9 @@ from pipeline.gates import Evaluation
 from pipeline.labels import Label
 from pipeline.lite import Lite
 from pipeline.models.base import Model
+from pipeline.push.settings import Push
 from pipeline.rows import RowRules
+from pipeline.serving_check import ServingCheck
 from pipeline.sources import BigQuery, Source
 from pipeline.splits import HashSplit, SpanSplit, Split, TimeSplit
 from pipeline.training import Training
@@ -35,6 +37,8 @@ class Task:
       evaluation: metrics, slices, gates.
       tuning: the search for better settings that `--tune` runs, or None.
       lite: what is converted to TF Lite, and how good it must be; nothing by default.
+      serving: what the model must do in a server before it is pushed.
+      push: how many versions stay, and where a model goes beside the served folder.
 
     Raises:
       TaskError: the parts contradict each other; all problems are listed at once.
@@ -53,6 +57,8 @@ class Task:
     training: Training = field(default_factory=Training)
     tuning: Tuning | None = None
     lite: Lite = field(default_factory=Lite)
+    serving: ServingCheck = field(default_factory=ServingCheck)
+    push: Push = field(default_factory=Push)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))

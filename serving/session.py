@@ -6,7 +6,7 @@ does not, so that what answers here answers there.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,17 @@ class Tensor:
       name: in the graph, as `scope/op:0`.
       dtype: of the elements.
       shape: a dimension is None where any size fits; None as a whole where any rank does.
+      numpy_dtype: of arrays that hold such elements; object for strings.
     """
 
     name: str
     dtype: tf.DType
     shape: tuple[int | None, ...] | None
+    numpy_dtype: np.dtype[Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Looks the array's dtype up once: it is asked for with every request."""
+        object.__setattr__(self, "numpy_dtype", np.dtype(self.dtype.as_numpy_dtype))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tensorflow_transform.tf_metadata import schema_utils
 
 from pipeline import schema, tasks
 from pipeline.evaluation import eval_config
-from pipeline.export import LABELS_SIGNATURE, Trained, _session, export, verify
+from pipeline.export import LABELS_SIGNATURE, Trained, _Session, export, verify
 from pipeline.ingest import checking, columns, infer, read, selection
 from pipeline.ingest.partition import Partition
 from pipeline.labels import Binary, Classes, MultiClass
@@ -154,5 +154,5 @@ def test_trains_and_its_export_answers_as_the_model(case: Case, tmp_path: Path) 
     assert all(answer.shape[0] == len(data.raw) for answer in answers.values())
     if isinstance(label, Classes):
         assert answers["classes"].numpy()[-1].tolist() == [name.encode() for name in label.names]
-    labels = _session(path)(LABELS_SIGNATURE, label.transformed, lambda types: {"examples": data.raw})
+    labels = _Session(path)(LABELS_SIGNATURE, label.transformed, lambda types: {"examples": data.raw})
     np.testing.assert_array_equal(labels, data.columns[label.transformed])

@@ -1,5 +1,7 @@
 """The model that a candidate is compared with."""
 
-from components.baseline.strategy import LatestBlessedBaseline
+from components.baseline.strategy import ServedBaseline
 
-__all__ = ["LatestBlessedBaseline"]
+LatestBlessedBaseline = ServedBaseline
+
+__all__ = ["LatestBlessedBaseline", "ServedBaseline"]

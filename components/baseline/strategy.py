@@ -1,27 +1,60 @@
-"""The latest blessed model other than the candidate."""
+"""The model that a candidate is compared with."""
 
 import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 
+from components.baseline.history import served
 
-class LatestBlessedBaseline(resolver.ResolverStrategy):
-    """TFX's LatestBlessedModelStrategy without the candidate.
 
-    After a run that changed nothing, TFX's own strategy compares the (cached) candidate with itself and pushes it once
-    more. Inputs: `model` and `model_blessing` of all runs, and `candidate` of this run. Resolves to nothing where no
-    other model was blessed.
+class ServedBaseline(resolver.ResolverStrategy):
+    """The model that is served, or that was served before it where that is the candidate itself.
+
+        tfx.dsl.Resolver(strategy_class=ServedBaseline, config={"history": path}, model=…, model_blessing=…, candidate=…)
+
+    - After a run that changed nothing, the candidate (cached) is what is served: it is compared with what it was compared
+      with before, so that the Evaluator is cached too.
+    - A model that was rolled back is no baseline; nor is one that was blessed and never pushed, as the serving check or TF
+      Lite stopped it.
+    - Before anything was pushed with a history, it is the latest blessed model other than the candidate.
+
+    Inputs: `model` and `model_blessing` of all runs, and `candidate` of this run. Outputs: `model`, one or none, and
+    `model_blessing`.
     """
+
+    def __init__(self, history: str = "") -> None:
+        """Takes the path of the history, see components/baseline/history.py."""
+        self._history = history
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
-        """See ResolverStrategy; the outputs are `model` and `model_blessing`, one artifact each or none."""
-        candidates = {artifact.id for artifact in input_dict["candidate"]}
-        others = {
-            "model": [model for model in input_dict["model"] if model.id not in candidates],
-            "model_blessing": list(input_dict["model_blessing"]),
-        }
-        resolved = LatestBlessedModelStrategy().resolve_artifacts(store, others) or {}
-        return {"model": [], "model_blessing": [], **resolved, "candidate": input_dict["candidate"]}
+        """See ResolverStrategy."""
+        candidate = input_dict["candidate"]
+        present = served(self._history)
+        if not present:
+            return _latest_blessed(store, input_dict)
+        own = {artifact.uri for artifact in candidate}
+        earlier = next((uri for uri in present if uri not in own), None)
+        models = [model for model in input_dict.get("model", ()) if model.uri == earlier][:1]
+        known = {model.id for model in models}
+        blessings = [
+            blessing
+            for blessing in input_dict.get("model_blessing", ())
+            if blessing.get_int_custom_property("current_model_id") in known
+        ]
+        return {"model": models, "model_blessing": blessings[-1:], "candidate": candidate}
+
+
+def _latest_blessed(
+    store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
+) -> dict[str, list[types.Artifact]]:
+    """TFX's LatestBlessedModelStrategy without the candidate."""
+    candidates = {artifact.id for artifact in input_dict["candidate"]}
+    others = {
+        "model": [model for model in input_dict.get("model", ()) if model.id not in candidates],
+        "model_blessing": list(input_dict.get("model_blessing", ())),
+    }
+    resolved = LatestBlessedModelStrategy().resolve_artifacts(store, others) or {}
+    return {"model": [], "model_blessing": [], **resolved, "candidate": input_dict["candidate"]}

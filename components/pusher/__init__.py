@@ -1,4 +1,4 @@
-"""Puts a blessed model where a server finds it, whole or not at all."""
+"""Puts a model that passed every gate where a server finds it, whole or not at all."""
 
 from components.pusher.component import Pusher
 from components.pusher.executor import Executor

@@ -48,6 +48,7 @@ class Job:
       rows: the task's rules.
       partition: how rows are divided.
       encoded: columns of encoded images, each of which must decode.
+      others: whether the columns that the task does not read are checked and typed, too.
     """
 
     source: Source
@@ -56,11 +57,29 @@ class Job:
     rows: RowRules
     partition: Partition
     encoded: Sequence[images.Encoded] = ()
+    others: bool = True
 
     @property
     def kinds(self) -> dict[str, str]:
         """Column -> INT, FLOAT or BYTES."""
         return {name: column.kind for name, column in self.columns.items()}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The rows of a batch as they are in the file, and which of them passed.
+
+    Attributes:
+      columns: name -> typed column, sorted by name, shape [rows].
+      keep: bool, shape [rows]: which rows passed.
+      bad: rows for the quarantine, those of the batch that are no rows included.
+      account: of what was kept out.
+    """
+
+    columns: dict[str, pa.Array]
+    keep: np.ndarray
+    bad: list[dict[str, Any]]
+    account: Account
 
 
 @dataclass(frozen=True)
@@ -124,6 +143,20 @@ def _require_columns(job: Job, unit: Unit, names: Iterable[str]) -> None:
 
 
 def _check(job: Job, unit: Unit, batch: RawBatch, first: int) -> Checked:
+    found = judge(job, unit, batch)
+    columns = found.columns
+    if not found.keep.all():
+        mask = pa.array(found.keep)
+        columns = {name: column.filter(mask) for name, column in columns.items()}
+    return Checked(columns, hashing.rows(columns), batch.lines[found.keep], first, found.bad, found.account)
+
+
+def judge(job: Job, unit: Unit, batch: RawBatch) -> Judged:
+    """Types and checks the rows of a batch.
+
+    Raises:
+      DataBlocked: a column of the schema is of a type that no value could have.
+    """
     rows = batch.columns.num_rows
     account = Account(rows=rows + len(batch.malformed))
     columns, found = _typed(job, unit, batch, account)
@@ -138,11 +171,7 @@ def _check(job: Job, unit: Unit, batch: RawBatch, first: int) -> Checked:
         reason[fault.rows & (reason < 0)] = index
         counts += fault.rows
     bad = _quarantined(unit, batch, found, reason, counts, account)
-    keep = reason < 0
-    if not keep.all():
-        mask = pa.array(keep)
-        columns = {name: column.filter(mask) for name, column in columns.items()}
-    return Checked(columns, hashing.rows(columns), batch.lines[keep], first, bad, account)
+    return Judged(columns, reason < 0, bad, account)
 
 
 def _typed(job: Job, unit: Unit, batch: RawBatch, account: Account) -> tuple[dict[str, pa.Array], list[rules.Fault]]:
@@ -153,7 +182,7 @@ def _typed(job: Job, unit: Unit, batch: RawBatch, account: Account) -> tuple[dic
     """
     columns: dict[str, pa.Array] = {}
     found: list[rules.Fault] = []
-    for name in sorted({*batch.columns.schema.names, *job.needed}):
+    for name in sorted({*(batch.columns.schema.names if job.others else ()), *job.needed}):
         kind = job.columns[name].kind if name in job.columns else "BYTES"
         if name not in batch.columns.schema.names:
             columns[name] = pa.nulls(batch.columns.num_rows, typed.TARGETS[kind])

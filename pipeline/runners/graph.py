@@ -107,8 +107,8 @@ def _compile(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
         if config.from_nodes:
             _refuse_what_is_left_out(config, ir)
     for node in ir.nodes:
-        # Whether there is anything to push depends on the served folder, which no cache key knows.
-        if node.pipeline_node.node_info.id == "Pusher":
+        # Whether there is anything to push depends on the served folder, which no cache key knows; who answers, on the push.
+        if node.pipeline_node.node_info.id in ("Pusher", "BulkInferrer"):
             node.pipeline_node.execution_options.caching_options.enable_cache = False
     return ir
 

@@ -63,6 +63,10 @@ def preflight(config: RunConfig) -> Task:
     strategies.check(task.training.strategy)
     if task.training.strategy in strategies.OF_PROCESSES:
         cluster.check_here(task.training.strategy)
+    if config.predict:
+        files.list_files(config.predict)
+    if task.serving.server != "embedded":
+        task.serving.engine()
     selection.check(task.source.at(config.data), task.split, task.columns, config.span, config.window)
     return task
 
@@ -339,7 +343,11 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "baseline": {},
         "slices": {},
         "gates": [],
+        "intervals": {},
+        "compared": None,
+        "fairness": {},
         "blessed": None,
+        "forced": None,
         "pushed": None,
         "rows": None,
         "spans": [],
@@ -347,6 +355,10 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "warm_start": None,
         "tuned": None,
         "tuning": None,
+        "serving": None,
+        "predictions": None,
+        "withheld": None,
+        "refused": None,
         "artifacts": {},
         "report": None,
         "config": asdict(config),
@@ -359,6 +371,16 @@ def _judge(config: RunConfig, states: list[NodeState], record: dict[str, Any]) -
     if record["blessed"] is False:
         failed = [gate["reason"] for gate in record["gates"] if not gate["passed"]]
         return ExitCode.NOT_BLESSED, "not_blessed", "; ".join(failed) or "TFMA did not bless the model"
+    refused = [record["refused"]] if record["refused"] else []
+    refused += [
+        f"{check['name']}: {check['reason']}"
+        for check in (record["serving"] or {}).get("checks", ())
+        if not check["passed"]
+    ]
+    if refused:
+        return ExitCode.SERVING_BLOCKED, "serving_blocked", "; ".join(refused)
+    if record["withheld"]:
+        return ExitCode.NOT_BLESSED, "not_blessed", record["withheld"]
     if record["pushed"]:
         return ExitCode.PUSHED, "pushed", None
     if config.to_nodes:

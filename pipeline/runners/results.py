@@ -8,11 +8,18 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 from tfx.orchestration.portable.mlmd import execution_lib
 
+from components.pusher.executor import REFUSED, WITHHELD
 from components.tuner.executor import TRIALS
 from pipeline import evaluation, tasks
 from pipeline.config import RunConfig
+from pipeline.evidence.report import NAME as EVIDENCE
+from pipeline.task import Task
 from pipeline.train import tuned, warm_start
 
+_OF_A_VERDICT = (
+    *("name", "passed", "reason", "metric", "slice", "candidate", "baseline", "difference", "interval", "rule", "n"),
+    "corrected_for",
+)
 Outputs = dict[tuple[str, str], metadata_store_pb2.Artifact]
 
 
@@ -22,41 +29,63 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
     Returns:
       `metrics`: overall, of the candidate; `baseline`: likewise or empty; `slices`: by slice; `classes`: by class, for
       labels that have them; `gates`: verdicts;
-      `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None; `rows`: in, of
+      `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None;
+      `withheld`: why the Pusher kept a blessed model, as it was withdrawn, `refused`: as its signatures are others, each or
+      None; `rows`: in, of
       each split and quarantined, or None where ExampleGen has not run; `spans`: names of those that were read; `findings`: of the checks on the data, those that
       fail or warn; `warm_start`, `tuned`, `tuning`: what the training began with, which found values it used, and the
-      search of this run, each or None; `artifacts`: name -> folder of what the `millrace schema` commands read.
+      search of this run, each or None; `serving`: the report of the serving check or None;
+      `predictions`: the account of the rows that `--predict` names, or None; `artifacts`: name -> folder of what the `millrace schema` commands read.
     """
     outputs = _outputs(config, run_id)
     found: dict[str, Any] = {"metrics": {}, "baseline": {}, "slices": {}, "classes": {}}
-    found |= {"gates": [], "blessed": None, "pushed": None}
+    found |= {"gates": [], "blessed": None, "pushed": None, "withheld": None, "refused": None}
     found |= _of_data(outputs)
     found |= _of_training(outputs)
     if ("Evaluator", "evaluation") in outputs:
         uri = outputs["Evaluator", "evaluation"].uri
-        task = tasks.load(config.task, config.overrides)
-        candidate = evaluation.metrics(uri)
-        baseline = evaluation.metrics(uri, evaluation.BASELINE)
-        found["gates"] = evaluation.verdicts(task, candidate, baseline)
-        overall = candidate.pop(evaluation.OVERALL)
-        found["metrics"] = {name: overall[name] for name in task.evaluation.metrics if name in overall}
-        found["slices"] = candidate
-        found["classes"] = evaluation.by_class(uri, task.label)
-        found["baseline"] = baseline.get(evaluation.OVERALL, {})
-        found["blessed"] = outputs["Evaluator", "blessing"].custom_properties["blessed"].int_value == 1
+        found |= _of_evaluation(uri, tasks.load(config.task, config.overrides))
     if ("Lite", "lite") in outputs:
         found["lite"] = lite = json.loads((Path(outputs["Lite", "lite"].uri) / "report.json").read_text("utf-8"))
         rules = [{"name": f"lite {kind}", **entry} for kind, entry in lite["formats"].items() if not entry["may_fail"]]
         found["gates"] += [{key: rule[key] for key in ("name", "passed", "reason")} for rule in rules]
         found["blessed"] = False if not all(rule["passed"] for rule in rules) else found["blessed"]
+    found["serving"] = _read(outputs, "ServingCheck", "blessing", "report.json")
+    found["gates"] += found["serving"]["checks"] if found["serving"] else []
+    found["predictions"] = _read(outputs, "BulkInferrer", "inference_result", "account.json")
     if ("Pusher", "pushed_model") in outputs:
         properties = outputs["Pusher", "pushed_model"].custom_properties
+        found["withheld"] = properties[WITHHELD].string_value or None
+        found["refused"] = properties[REFUSED].string_value or None
         if properties["pushed"].int_value == 1:
             found["pushed"] = {
                 "version": properties["pushed_version"].string_value,
                 "path": properties["pushed_destination"].string_value,
             }
     return found
+
+
+def _of_evaluation(uri: str, task: Task) -> dict[str, Any]:
+    """What was measured and judged, of `evidence.json` and of what TFMA wrote beside it."""
+    evidence = json.loads((Path(uri) / EVIDENCE).read_text("utf-8"))
+    slices = {name: _values(found["metrics"]) for name, found in evidence["slices"].items()}
+    return {
+        "metrics": {name: found["candidate"] for name, found in evidence["metrics"].items()},
+        "intervals": {name: found["interval"] for name, found in evidence["metrics"].items()},
+        "baseline": _values(evidence["metrics"], "baseline"),
+        "compared": evidence["baseline"],
+        "slices": slices,
+        "fairness": evidence["fairness"],
+        "classes": evaluation.by_class(uri, task.label),
+        "gates": [{key: verdict[key] for key in _OF_A_VERDICT} for verdict in evidence["verdicts"]],
+        "blessed": evidence["blessed"],
+        "forced": evidence["force_reason"] if evidence["forced"] else None,
+    }
+
+
+def _values(metrics: dict[str, Any], of: str = "candidate") -> dict[str, float]:
+    """Metric -> value, of those that have one."""
+    return {name: found[of] for name, found in metrics.items() if found[of] is not None}
 
 
 def _of_training(outputs: Outputs) -> dict[str, Any]:

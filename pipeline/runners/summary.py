@@ -1,5 +1,6 @@
 """The end of a run on one screen: the answer, the metrics against gates and baseline, what to do next."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def summary(record: dict[str, Any]) -> RenderableType:
     parts += [Text.assemble(("warning ", "yellow"), _warning(found)) for found in warnings[:_WARNINGS]]
     if len(warnings) > _WARNINGS:
         parts.append(Text(f"more warnings, in run.json: {len(warnings) - _WARNINGS}", "yellow"))
+    if record.get("forced"):
+        parts.append(Text.assemble(("warning ", "yellow"), f"promoted although a gate failed: {record['forced']}"))
     parts += _beginnings(record)
     if record.get("tuning"):
         parts += [Text(""), _trials(record["tuning"])]
@@ -52,6 +55,10 @@ def summary(record: dict[str, Any]) -> RenderableType:
         parts += _weakest(record.get("classes") or {})
     if record.get("lite"):
         parts += [Text(""), *_lite(record["lite"])]
+    if record.get("serving"):
+        parts += [Text(""), _serving(record["serving"])]
+    if record.get("predictions"):
+        parts.append(_predictions(record["predictions"]))
     parts += [Text(""), *(Text.assemble((f"{key:<10}", "dim"), value) for key, value in _places(record))]
     return Group(*parts)
 
@@ -109,13 +116,15 @@ def _warning(found: dict[str, Any]) -> str:
 
 
 def _metrics(record: dict[str, Any]) -> Table:
-    """Each metric of the candidate, with the baseline's and the gates on it."""
+    """Each metric of the candidate with its interval, with the baseline's and the gates on it."""
     shown = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for column in ("metric", "candidate", "baseline"):
+    for column in ("metric", "candidate", "interval", "baseline"):
         shown.add_column(column, justify="left" if column == "metric" else "right", header_style="dim")
     shown.add_column("gate", header_style="dim")
     for name, value in record["metrics"].items():
         base = record.get("baseline", {}).get(name)
+        interval = record.get("intervals", {}).get(name)
+        wide = interval and interval[0] < interval[1]
         verdicts = [gate for gate in record["gates"] if gate["name"].split()[0] == name]
         mark = Text("\n").join(
             Text.assemble(
@@ -124,7 +133,13 @@ def _metrics(record: dict[str, Any]) -> Table:
             )
             for gate in verdicts
         )
-        shown.add_row(name, _number(value), "" if base is None else _number(base), mark)
+        shown.add_row(
+            name,
+            "none" if value is None else _number(value),
+            Text(f"{_number(interval[0])} to {_number(interval[1])}" if wide else "", "dim"),
+            "" if base is None else _number(base),
+            mark,
+        )
     return shown
 
 
@@ -164,6 +179,27 @@ def _lite(report: dict[str, Any]) -> list[RenderableType]:
     return [shown, Text(f"TF Lite holds {report['part']}{why}", "dim")]
 
 
+def _serving(report: dict[str, Any]) -> Text:
+    """What the serving check has found, in a line; what failed is the run's reason."""
+    failed = sum(not check["passed"] for check in report["checks"])
+    mark = ("✗ ", "bold red") if failed else ("✓ ", "green")
+    told = [f"{failed} of {len(report['checks'])} checks failed" if failed else f"{len(report['checks'])} checks"]
+    if report["milliseconds"]:
+        told.append(f"a row in {report['milliseconds']['p50']:.1f} ms (99 of 100: {report['milliseconds']['p99']:.1f})")
+    if report["memory_mb"]:
+        told.append(f"{report['memory_mb']:,.0f} MiB")
+    return Text.assemble(mark, f"in a server: {', '.join(told)}")
+
+
+def _predictions(account: dict[str, Any]) -> Text:
+    """What became of the rows that `--predict` names."""
+    if not account["predicted"]:
+        return Text(f"predictions: none: {account['reason']}", "yellow")
+    counts = f"{account['rows']:,} in = {account['answered']:,} answered + {account['errors']:,} with errors"
+    listed = f"; errors in {account['errors_at']}" if account["errors"] else ""
+    return Text(f"predictions: {counts}, in {account.get('copy') or account['out']}{listed}")
+
+
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:,.4f}"
 
@@ -184,12 +220,15 @@ def _places(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _next(record: dict[str, Any]) -> str:
     task, config = record["task"], RunConfig(**record["config"])
+    if record.get("withheld"):
+        return f"millrace rollback --task {task} --root {shlex.quote(config.root)} --to VERSION serves it again; another model is promoted as usual"
     return {
-        "pushed": f"point TensorFlow Serving at {Path(record['pushed']['path']).parent}" if record["pushed"] else "",
+        "pushed": f"millrace serve {task} --root {shlex.quote(config.root)}" if record["pushed"] else "",
         "partial": "the same command without --to runs the rest",
         "data_blocked": "mend the data and run again; each cause says what to do where the data is right",
         "not_blessed": "improve the model, or review the gates in "
         f"pipeline/tasks/{task}.py; slices with their metrics are in the run's run.json",
-        "serving_blocked": "see the log of the serving check",
+        "serving_blocked": "mend the model or its export, or review `serving` in "
+        f"pipeline/tasks/{task}.py; the server's log is in the folder of the artifact of ServingCheck",
         "failed": f"see the logs; then {resume_command(config)}",
     }[record["outcome"]]

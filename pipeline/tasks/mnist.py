@@ -31,6 +31,6 @@ TASK = Task(
     evaluation=Evaluation(
         metrics=("accuracy", "cross_entropy", "lowest_recall", "macro_f1", "example_count"),
         slices=("label",),
-        gates=(Gate("accuracy", at_least=0.985, no_worse_by=0.003), Gate("lowest_recall", at_least=0.96)),
+        gates=(Gate("accuracy", at_least=0.985, no_worse_by=0.005), Gate("lowest_recall", at_least=0.96)),
     ),
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import tensorflow_transform as tft
 from tfx.v1.components import FnArgs
 
+from pipeline import probes
 from pipeline.errors import DataBlocked
 from pipeline.export import Trained, export, verify
 from pipeline.train import checkpoints, progress, tuned, warm_start, weights
@@ -46,7 +47,9 @@ def run_fn(fn_args: FnArgs) -> None:
     stored = weights.describe(task, model, scale, transform, config.get("run_id", ""))
     weights.save(stored, weights.beside(fn_args.serving_model_dir))
     warm_start.report_run(fn_args, task, start, model)
-    verify(fn_args.serving_model_dir, _some_rows(config["raw_examples"]), trained)
+    asked = probes.make(_some_rows(config["raw_examples"]), trained.serving_spec, task.features)
+    answers = verify(fn_args.serving_model_dir, [probe.example for probe in asked], trained)
+    probes.save(fn_args.model_run_dir, asked, answers)
     if folder:
         checkpoints.remove(folder)
         progress.clear(folder)

@@ -50,7 +50,7 @@ def run(*flags: str, project: Path = PROJECT, folder: Path | None = None) -> Run
 
 def copy_project(folder: Path) -> Path:
     """The product alone in another folder, where its tasks and schemas may be changed."""
-    for name in ("pipeline", "components", "schemas"):
+    for name in ("pipeline", "components", "serving", "schemas"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(PROJECT / "local_runner.py", folder)
     return folder

@@ -17,7 +17,7 @@ from pipeline.export import (
     SERVING_SIGNATURE,
     TRANSFORMED_SIGNATURE,
     Trained,
-    _session,
+    _Session,
     export,
     verify,
 )
@@ -60,7 +60,7 @@ def exported(tiny: Task, tiny_data: Any, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def ask(exported: Exported) -> Callable[[str, Mapping[str, Any]], np.ndarray]:
     """A function: a signature and its inputs, to its output, in a TF1 session as TF Serving runs it."""
-    run = _session(exported.path)
+    run = _Session(exported.path)
     outputs = {LABELS_SIGNATURE: "tips_label"}
     return lambda signature, inputs: run(signature, outputs.get(signature, "probability"), lambda types: dict(inputs))
 
@@ -158,7 +158,7 @@ def test_other_weights_are_caught_with_row_and_values(exported: Exported, tiny: 
     text = refused(exported, path)
     assert "signature 'serving_default' does not answer as the trained model" in text
     assert "miles, fare, company, hour, area" in text
-    received = _session(path)(SERVING_SIGNATURE, "probability", lambda types: {"examples": exported.rows})
+    received = _Session(path)(SERVING_SIGNATURE, "probability", lambda types: {"examples": exported.rows})
     expected = exported.trained.answers(tf.io.parse_example(exported.rows, exported.trained.serving_spec))
     answers = expected["probability"].numpy()
     row = int(np.argmax(abs(received - answers) > 1e-4))
@@ -209,7 +209,7 @@ def test_names_of_classes_are_answered_and_compared(
     path = str(tmp_path / "model")
     export(trained, path)
     verify(path, exported.rows, trained)
-    run = _session(path)
+    run = _Session(path)
     inputs = columns_of(tiny_rows[:64])
     answers = {
         output: run(COLUMNS_SIGNATURE, output, lambda types: inputs) for output in ("probabilities", "classes", "class")
@@ -228,4 +228,4 @@ def test_names_of_classes_are_answered_and_compared(
 
 def test_other_names_are_refused(exported: Exported) -> None:
     with pytest.raises(ExportError, match=r"expected inputs \['examples'\] and output 'price'. Received: inputs"):
-        _session(exported.path)(SERVING_SIGNATURE, "price", lambda types: {"examples": exported.rows})
+        _Session(exported.path)(SERVING_SIGNATURE, "price", lambda types: {"examples": exported.rows})

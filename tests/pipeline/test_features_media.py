@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from components.transform import executor
 from pipeline.errors import ExportError
-from pipeline.export import COLUMNS_SIGNATURE, Trained, _session, export, verify
+from pipeline.export import COLUMNS_SIGNATURE, Trained, _Session, export, verify
 from pipeline.features import Date, Image, Text
 from pipeline.features.base import INT_MISSING, Feature
 from pipeline.labels import Binary, Scale
@@ -91,7 +91,7 @@ def test_large_rows_come_in_small_batches() -> None:
 def test_every_signature_answers_as_the_model(shop: Shop, tmp_path: Path) -> None:
     export(shop.trained, str(tmp_path / "model"))
     verify(str(tmp_path / "model"), shop.data.raw, shop.trained)
-    run = _session(str(tmp_path / "model"))
+    run = _Session(str(tmp_path / "model"))
     given = {
         "photo": np.array([FULL["photo"], b""], object),
         "words": np.array([FULL["words"], ""], object),

@@ -219,36 +219,63 @@ def test_the_watcher_sees_phases_and_the_last_state(machine: Any, tmp_path: Path
     assert set(watcher.shown[-1].values()) == {"done"}
 
 
+NOTHING_FOUND: dict[str, Any] = {
+    "blessed": None, "pushed": None, "gates": [], "serving": None, "refused": None, "withheld": None,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("found", "config", "expected"),
     [
         (
-            {"blessed": True, "pushed": {"version": "1"}, "gates": []},
+            {"blessed": True, "pushed": {"version": "1"}},
             RunConfig("tips"),
             (ExitCode.PUSHED, "pushed", None),
         ),
         (
             {
+                "blessed": True,
+                "serving": {
+                    "checks": [
+                        {"name": "serving load", "passed": True, "reason": "ready"},
+                        {"name": "serving latency", "passed": False, "reason": "too slow"},
+                    ]
+                },
+            },
+            RunConfig("tips"),
+            (ExitCode.SERVING_BLOCKED, "serving_blocked", "serving latency: too slow"),
+        ),
+        (
+            {"blessed": True, "refused": "serving signature: not as in version 1"},
+            RunConfig("tips"),
+            (ExitCode.SERVING_BLOCKED, "serving_blocked", "serving signature: not as in version 1"),
+        ),
+        (
+            {"blessed": True, "withheld": "version 1 of this model was withdrawn"},
+            RunConfig("tips"),
+            (ExitCode.NOT_BLESSED, "not_blessed", "version 1 of this model was withdrawn"),
+        ),
+        (
+            {
                 "blessed": False,
-                "pushed": None,
                 "gates": [{"passed": False, "reason": "auc low"}, {"passed": True, "reason": "mae 1"}],
             },
             RunConfig("tips"),
             (ExitCode.NOT_BLESSED, "not_blessed", "auc low"),
         ),
         (
-            {"blessed": False, "pushed": None, "gates": []},
+            {"blessed": False},
             RunConfig("tips"),
             (ExitCode.NOT_BLESSED, "not_blessed", "TFMA did not bless the model"),
         ),
     ],
 )
 def test_judgement(found: dict[str, Any], config: RunConfig, expected: tuple[ExitCode, str, str | None]) -> None:
-    assert local._judge(config, [], found) == expected
+    assert local._judge(config, [], {**NOTHING_FOUND, **found}) == expected
 
 
 def test_judgement_of_a_part() -> None:
-    found = {"blessed": None, "pushed": None, "gates": []}
+    found = {**NOTHING_FOUND}
     code, outcome, reason = local._judge(RunConfig("tips", to_nodes=("Trainer",)), [], found)
     assert (code, outcome) == (ExitCode.PUSHED, "partial")
     assert "--to Trainer" in str(reason)

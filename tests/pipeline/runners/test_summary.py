@@ -62,9 +62,9 @@ def test_every_outcome_of_an_exit_code_has_a_title() -> None:
 
 
 def test_metrics_stand_beside_baseline_and_gate() -> None:
-    text = shown(record())
-    assert row(text, "metric") == ["metric", "candidate", "baseline", "gate"]
-    assert row(text, "auc") == ["auc", "0.9432", "0.9000", "✓", "at", "least", "0.9"]
+    text = shown(record(intervals={"auc": [0.93, 0.9512], "mae": None}))
+    assert row(text, "metric") == ["metric", "candidate", "interval", "baseline", "gate"]
+    assert row(text, "auc") == ["auc", "0.9432", "0.9300", "to", "0.9512", "0.9000", "✓", "at", "least", "0.9"]
     assert row(text, "mae") == ["mae", "1,234.5000", "✗", "at", "most", "2"]
 
 
@@ -87,8 +87,27 @@ def test_cached_nodes_are_counted_and_named() -> None:
 def test_a_pushed_model_is_shown_with_its_version() -> None:
     text = shown(record())
     assert row(text, "model") == ["model", "/srv/tips/17", "(version", "17)"]
-    assert "point TensorFlow Serving at /srv/tips" in text
+    assert row(text, "next") == ["next", "millrace", "serve", "tips", "--root", "runs"]
     assert "model " not in shown(record("failed", metrics={}))
+
+
+def test_a_metric_without_a_value_and_a_forced_promotion_are_told() -> None:
+    text = shown(record(metrics={"auc": None}, forced="the old model leaks"))
+    assert row(text, "auc")[:2] == ["auc", "none"]
+    assert "warning promoted although a gate failed: the old model leaks" in text
+
+
+def test_what_a_server_made_of_the_model_is_a_line() -> None:
+    checks = [{"name": "serving load", "passed": True, "reason": "ready"}]
+    report = {"checks": checks, "milliseconds": {"p50": 1.84, "p99": 3.06}, "memory_mb": 411.7}
+    assert "✓ in a server: 1 checks, a row in 1.8 ms (99 of 100: 3.1), 412 MiB" in shown(record(serving=report))
+    failed = {"checks": [{**checks[0], "passed": False}], "milliseconds": None, "memory_mb": None}
+    assert "✗ in a server: 1 of 1 checks failed\n" in shown(record("serving_blocked", serving=failed))
+
+
+def test_a_withdrawn_model_can_be_served_again() -> None:
+    text = shown(record("not_blessed", withheld="version 17 of this model was withdrawn"))
+    assert "millrace rollback --task tips --root runs --to VERSION serves it again" in text
 
 
 def test_the_next_step_names_a_root_that_is_not_the_default() -> None:

@@ -1,0 +1,113 @@
+"""Measures, judges and blesses: see docs/evaluation.md."""
+
+import json
+import logging
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.components.evaluator import constants
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import io_utils, json_utils, path_utils
+
+from components.baseline.history import served
+from components.evaluator import analysis
+from components.evaluator.inference import columns_of
+from pipeline import tasks
+from pipeline.evidence import report
+from pipeline.evidence.standing import Standing
+from pipeline.evidence.tables import BASELINE, CANDIDATE
+
+FORCED = "forced"
+"""Custom property of a blessing: 1 where gates failed and the model was promoted all the same."""
+FORCE_REASON = "force_reason"
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Writes what TFMA reads, `evidence.json` beside it, and the blessing as TFX's own executor does."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Evaluates.
+
+        Raises:
+          DataBlocked: there is no row to measure on.
+          ServingError: the candidate does not load or does not answer.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        task = tasks.load(exec_properties["task"], json.loads(exec_properties["overrides"]))
+        (split,) = json_utils.loads(exec_properties[standard_component_specs.EXAMPLE_SPLITS_KEY])
+        candidate = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
+        baselines = (input_dict.get(standard_component_specs.BASELINE_MODEL_KEY) or [])[:1]
+        models = {CANDIDATE: candidate, **dict(zip([BASELINE], baselines, strict=False))}
+        paths = {name: path_utils.serving_model_path(model.uri) for name, model in models.items()}
+        columns, standing = columns_of(
+            task,
+            _files(input_dict[standard_component_specs.EXAMPLES_KEY], split),
+            _schema(input_dict),
+            paths[CANDIDATE],
+            paths.get(BASELINE),
+            baselines[0].uri if baselines else "",
+        )
+        if not baselines:
+            standing = _without_artifact(exec_properties["history"], candidate.uri)
+        uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
+        with self._make_beam_pipeline() as pipeline:
+            analysis.write(pipeline, task, columns, paths, uri)
+        evidence = report.report(task, columns, standing, split, exec_properties.get("force") or "")
+        for verdict in evidence["verdicts"]:
+            logging.log(logging.INFO if verdict["passed"] else logging.WARNING, "%s", verdict["reason"])
+        io_utils.write_string_file(f"{uri}/{report.NAME}", json.dumps(evidence, indent=1) + "\n")
+        blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
+        bless(blessing, evidence, candidate, baselines, exec_properties)
+
+
+def _files(examples: list[types.Artifact], split: str) -> list[str]:
+    """The shards of a split."""
+    folders = artifact_utils.get_split_uris(examples, split)
+    return [file for folder in folders for file in tf.io.gfile.glob(io_utils.all_files_pattern(folder))]
+
+
+def _schema(input_dict: dict[str, list[types.Artifact]]) -> Any:
+    folder = artifact_utils.get_single_uri(input_dict[standard_component_specs.SCHEMA_KEY])
+    return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(folder))
+
+
+def _without_artifact(history: str, candidate: str) -> Standing:
+    """Where there is no artifact of a baseline: a first run, or a model that is served and whose artifact is lost."""
+    others = [uri for uri in served(history) if uri != candidate]
+    if not others:
+        return Standing("none")
+    return Standing("missing", f"{others[0]} is served, and ML Metadata has no such model", others[0])
+
+
+def bless(
+    blessing: types.Artifact,
+    evidence: dict[str, Any],
+    candidate: types.Artifact,
+    baselines: list[types.Artifact],
+    exec_properties: dict[str, Any],
+) -> None:
+    """Marks the blessing as TFX's Evaluator does; a forced one says so, and why."""
+    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, candidate.uri)
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, candidate.id)
+    for baseline in baselines:
+        blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY, baseline.uri)
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
+    if "current_component_id" in exec_properties:
+        blessing.set_string_custom_property("component_id", exec_properties["current_component_id"])
+    if evidence["forced"]:
+        blessing.set_int_custom_property(FORCED, 1)
+        blessing.set_string_custom_property(FORCE_REASON, evidence["force_reason"])
+        logging.warning("Promoted although gates failed: %s", evidence["force_reason"])
+    blessed = evidence["blessed"]
+    name = constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME
+    io_utils.write_string_file(f"{blessing.uri}/{name}", "")
+    blessing.set_int_custom_property(
+        constants.ARTIFACT_PROPERTY_BLESSED_KEY, constants.BLESSED_VALUE if blessed else constants.NOT_BLESSED_VALUE
+    )
