@@ -21,7 +21,7 @@ import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
-from pipeline.curves import Counts, roc_area, step_of
+from pipeline.curves import Counts, computations, roc_area, step_of
 
 _SMALLEST = 1e-7
 """Probability below which the cross-entropy of a sure and wrong answer grows no more; Keras has the same."""
@@ -145,7 +145,11 @@ class Classified(metric_types.Metric):
         `code`, a fingerprint of this module, only makes the Evaluator's cache key depend on it.
         """
         super().__init__(
-            metric_util.merge_per_key_computations(_of_decisions), name=name, classes=classes, threshold=threshold
+            metric_util.merge_per_key_computations(computations),
+            name=name,
+            counted="_tally",
+            combiner=lambda key, config: _TallyFn(_Reader(key, config), classes, threshold),
+            value=lambda tally: tally.value(name),
         )
 
 
@@ -165,33 +169,12 @@ class ClassAuc(metric_types.Metric):
     def __init__(self, name: str, classes: int, threshold: float | None = None, code: str = "") -> None:
         """See Classified."""
         super().__init__(
-            metric_util.merge_per_key_computations(_of_areas), name=name, classes=classes, threshold=threshold
+            metric_util.merge_per_key_computations(computations),
+            name=name,
+            counted="_steps",
+            combiner=lambda key, config: _StepsFn(_Reader(key, config), classes, threshold),
+            value=lambda steps: area(name, steps),
         )
-
-
-def _of_decisions(
-    name: str,
-    classes: int,
-    threshold: float | None = None,
-    eval_config: Any = None,
-    model_name: str = "",
-    output_name: str = "",
-    example_weighted: bool = False,
-    **_: Any,
-) -> list[Any]:
-    """A count, which TFMA makes once for all metrics that ask for it, and what is read off it."""
-    place = {"model_name": model_name, "output_name": output_name, "example_weighted": example_weighted}
-    key = metric_types.MetricKey(name=name, **place)
-    counted = metric_types.MetricKey(name="_tally", **place)
-
-    def read_off(results: dict[Any, Any]) -> dict[Any, float]:
-        return {key: results[counted].value(name)}
-
-    counting = _TallyFn(_Reader(counted, eval_config), classes, threshold)
-    return [
-        metric_types.MetricComputation([counted], None, counting),
-        metric_types.DerivedMetricComputation([key], read_off),
-    ]
 
 
 def _of_each_class(
@@ -204,7 +187,7 @@ def _of_each_class(
     example_weighted: bool = False,
     **_: Any,
 ) -> list[Any]:
-    """The same count, class by class."""
+    """The count of Classified, class by class."""
     place = {"model_name": model_name, "output_name": output_name, "example_weighted": example_weighted}
     counted = metric_types.MetricKey(name="_tally", **place)
     keys = {
@@ -221,31 +204,6 @@ def _of_each_class(
     return [
         metric_types.MetricComputation([counted], None, counting),
         metric_types.DerivedMetricComputation(list(keys.values()), read_off),
-    ]
-
-
-def _of_areas(
-    name: str,
-    classes: int,
-    threshold: float | None = None,
-    eval_config: Any = None,
-    model_name: str = "",
-    output_name: str = "",
-    example_weighted: bool = False,
-    **_: Any,
-) -> list[Any]:
-    """Likewise, of the areas."""
-    place = {"model_name": model_name, "output_name": output_name, "example_weighted": example_weighted}
-    key = metric_types.MetricKey(name=name, **place)
-    counted = metric_types.MetricKey(name="_steps", **place)
-
-    def read_off(results: dict[Any, Any]) -> dict[Any, float]:
-        return {key: area(name, results[counted])}
-
-    counting = _StepsFn(_Reader(counted, eval_config), classes, threshold)
-    return [
-        metric_types.MetricComputation([counted], None, counting),
-        metric_types.DerivedMetricComputation([key], read_off),
     ]
 
 

@@ -7,7 +7,7 @@ an area that is not defined is NaN. A slice's accumulator grows with its distinc
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import apache_beam as beam
@@ -25,7 +25,13 @@ class Auc(metric_types.Metric):
 
     def __init__(self, name: str = "auc", code: str = "") -> None:
         """`code`, a fingerprint of this module, only makes the Evaluator's cache key depend on it."""
-        super().__init__(metric_util.merge_per_key_computations(_computations), name=name, area="roc")
+        super().__init__(
+            metric_util.merge_per_key_computations(computations),
+            name=name,
+            counted="_curve",
+            combiner=_Combiner,
+            value=roc_area,
+        )
 
 
 class AucPr(metric_types.Metric):
@@ -33,28 +39,43 @@ class AucPr(metric_types.Metric):
 
     def __init__(self, name: str = "auc_pr", code: str = "") -> None:
         """See Auc."""
-        super().__init__(metric_util.merge_per_key_computations(_computations), name=name, area="pr")
+        super().__init__(
+            metric_util.merge_per_key_computations(computations),
+            name=name,
+            counted="_curve",
+            combiner=_Combiner,
+            value=precision_recall_area,
+        )
 
 
-def _computations(
+def computations(
     name: str,
-    area: str,
+    counted: str,
+    combiner: Callable[[metric_types.MetricKey, Any], beam.CombineFn],
+    value: Callable[[Any], float],
     eval_config: Any = None,
     model_name: str = "",
     output_name: str = "",
     example_weighted: bool = False,
     **_: Any,
 ) -> list[Any]:
-    """What TFMA runs for a model and an output: rows are counted once for both areas, which are read off the counts."""
+    """What TFMA runs for a model and an output: a count, made once for all metrics that ask for it, and what is read off it.
+
+    Args:
+      name: of the metric.
+      counted: of the count; metrics of the same name share it.
+      combiner: a function of the count's key and of TFMA's configuration to what counts.
+      value: a function of the count to the metric's value.
+      eval_config: this and the rest is TFMA's.
+    """
     place = {"model_name": model_name, "output_name": output_name, "example_weighted": example_weighted}
-    key = metric_types.MetricKey(name=name, **place)
-    counted = metric_types.MetricKey(name="_curve", **place)
+    key, count = (metric_types.MetricKey(name=own, **place) for own in (name, counted))
 
     def read_off(results: dict[Any, Any]) -> dict[Any, float]:
-        return {key: (roc_area if area == "roc" else precision_recall_area)(results[counted])}
+        return {key: value(results[count])}
 
     return [
-        metric_types.MetricComputation(keys=[counted], preprocessors=None, combiner=_Combiner(counted, eval_config)),
+        metric_types.MetricComputation([count], None, combiner(count, eval_config)),
         metric_types.DerivedMetricComputation([key], read_off),
     ]
 

@@ -46,7 +46,7 @@ _INGEST_SECTIONS = frozenset({"split", "rows"})
 _CHECKS_SECTIONS = frozenset({"features", "label", "split", "rows", "checks", "evaluation"})
 _TRANSFORM_SECTIONS = frozenset({"features", "label"})
 _LITE_SECTIONS = frozenset({"features", "label", "lite"})
-_EVALUATION_SECTIONS = frozenset({"label", "evaluation"})
+_EVALUATION_SECTIONS = frozenset({"features", "label", "evaluation"})
 _PREDICT_SECTIONS = frozenset({"features", "label", "rows"})
 _NOT_OF_TRAINING = frozenset({"tuning", "lite", "checks", "evaluation", "serving", "push"})
 _QUANTILE_BUCKETS = 50
@@ -289,12 +289,13 @@ def _measuring(task: Task) -> str:
 
 def _for_evaluating(task: Task, config: RunConfig) -> dict[str, str]:
     """What the evaluator is told: what is judged by, what was served, and whether a gate may be passed over."""
+    kinds = {type(part).__module__ for part in (*task.features, task.label)}
     return {
         "task": task.name,
         "overrides": json.dumps([o for o in config.overrides if section_of(o) in _EVALUATION_SECTIONS]),
         "history": str(Places(config.serving).history),
         "force": config.force or "",
-        "code": fingerprint.of("components.evaluator.executor", settings=(task.label, task.evaluation)),
+        "code": fingerprint.of("components.evaluator.executor", *sorted(kinds), settings=(task.label, task.evaluation)),
     }
 
 

@@ -82,7 +82,7 @@ class Task:
             problems.append(f"split: a query's rows are split by one column at most. Received: by={self.split.by}")
         problems += self.model.problems(self.features)
         problems += self.training.unfit(self.label.classes)
-        problems += self.evaluation.unfit(type(self.label).__name__, self.label.measures)
+        problems += self.evaluation.unfit(type(self.label).__name__, self.label.measures, self.label.classes)
         problems += self.tuning.problems(model=self.model, training=self.training) if self.tuning else []
         raise_all(TaskError, f"task {self.name!r} contradicts itself:", problems)
 

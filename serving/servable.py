@@ -63,6 +63,7 @@ class Servable:
         """
         if inputs.keys() != signature.inputs.keys():
             raise ServingError(Code.INVALID_ARGUMENT, _other_inputs(signature, inputs))
+        _check_types(signature, inputs)
         if outputs:
             _check_outputs(signature, outputs)
         answers = await self.batcher.run(signature, inputs, tuple(outputs), deadline)
@@ -81,6 +82,23 @@ def _other_inputs(signature: Signature, inputs: Mapping[str, np.ndarray]) -> str
         f"input size does not match signature: {len(sent)}!={len(known)} len({{{','.join(sent)}}}) != "
         f"len({{{','.join(known)}}}). Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}."
     )
+
+
+def _check_types(signature: Signature, inputs: Mapping[str, np.ndarray]) -> None:
+    """A prepared call of a session takes numbers of any type, and answers nonsense; TF Serving refuses them."""
+    for place, (name, tensor) in enumerate(signature.inputs.items()):
+        given = inputs[name].dtype
+        if given != tensor.numpy_dtype and not (tensor.numpy_dtype.kind == "O" and given.kind in "SU"):
+            kind = "string" if given.kind in "OSU" else given.name
+            raise ServingError(
+                Code.INVALID_ARGUMENT,
+                f"Expects arg[{place}] to be {_type_name(tensor.dtype.name)} but {_type_name(kind)} is provided",
+            )
+
+
+def _type_name(name: str) -> str:
+    """TensorFlow's name of a type in messages."""
+    return {"float32": "float", "float64": "double"}.get(name, name)
 
 
 def _check_outputs(signature: Signature, outputs: Sequence[str]) -> None:

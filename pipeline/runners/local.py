@@ -344,6 +344,7 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "slices": {},
         "gates": [],
         "intervals": {},
+        "undefined": {},
         "compared": None,
         "fairness": {},
         "blessed": None,

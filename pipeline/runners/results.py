@@ -76,6 +76,7 @@ def _of_evaluation(uri: str, task: Task) -> dict[str, Any]:
         "compared": evidence["baseline"],
         "slices": slices,
         "fairness": evidence["fairness"],
+        "undefined": {name: found["reason"] for name, found in evidence["metrics"].items() if found["reason"]},
         "classes": evaluation.by_class(uri, task.label),
         "gates": [{key: verdict[key] for key in _OF_A_VERDICT} for verdict in evidence["verdicts"]],
         "blessed": evidence["blessed"],

@@ -154,7 +154,16 @@ def test_wrong_inputs(stub):
     )
     text = ask()
     text.inputs["x"].CopyFrom(tf.make_tensor_proto(["a"]))
-    assert refused(stub.Predict, text)[0] == "INVALID_ARGUMENT"
+    assert refused(stub.Predict, text) == (
+        "INVALID_ARGUMENT",
+        "Expects arg[0] to be float but string is provided",
+    )
+    whole = ask()
+    whole.inputs["x"].CopyFrom(tf.make_tensor_proto(np.array([2], np.int64)))
+    assert refused(stub.Predict, whole) == (
+        "INVALID_ARGUMENT",
+        "Expects arg[0] to be float but int64 is provided",
+    )
     short = ask()
     short.inputs["x"].tensor_shape.dim[0].size = 3
     code, message = refused(stub.Predict, short)
