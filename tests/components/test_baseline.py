@@ -105,6 +105,8 @@ def test_a_model_that_was_rolled_back_is_none(history: Any) -> None:
     assert served(path) == ["/models/1"]
     assert baseline([1, 2, 3, 4], BLESSED, candidate=4, history=path) == 1
     assert baseline([1, 2, 3], BLESSED, candidate=1, history=path) is None
+    named = entry("rolled_back", 102, of=2, withdrawn=["103"])
+    assert served(history(*PUSHED, back, named)) == ["/models/2", "/models/1"]
     again = history(*PUSHED, back, entry("pushed", 110, of=3, forced=True))
     assert served(again) == ["/models/3", "/models/1"]
 

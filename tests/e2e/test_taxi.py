@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from e2e_support import Run, run, served
+from e2e_support import PROJECT, Run, millrace, run, served
 
 NEVER_CACHED = {"PreviousData", "ServedData", "Baseline", "Pusher"}
 """They look things up that no cache key knows."""
@@ -18,7 +18,7 @@ def test_a_first_run_pushes(first: Run, root: Path) -> None:
     assert all(node["state"] == "done" and not node["cached"] for node in record["nodes"].values())
     assert list(record["nodes"]) == [
         "SchemaGen", "ExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "PreviousData", "ServedData",
-        "DataChecks", "DataGate", "Trainer", "Baseline", "Evaluator", "Pusher",
+        "DataChecks", "DataGate", "Trainer", "Baseline", "Evaluator", "ServingCheck", "Pusher",
     ]  # fmt: skip
     assert record["metrics"]["auc"] > 0.935
     assert record["metrics"]["binary_accuracy"] > 0.85
@@ -28,6 +28,12 @@ def test_a_first_run_pushes(first: Run, root: Path) -> None:
     assert record["findings"] == []
     assert all(gate["passed"] for gate in record["gates"])
     assert "no baseline to compare with" in record["gates"][0]["reason"]
+    assert [gate["name"] for gate in record["gates"]][2:] == [
+        "serving load", "serving answers over REST", "serving answers over gRPC", "serving bad requests",
+        "serving latency", "serving memory",
+    ]  # fmt: skip
+    low, high = record["intervals"]["auc"]
+    assert low < record["metrics"]["auc"] < high < low + 0.05
     assert record["slices"]["payment_type=Cash"]["example_count"] > 3000
     pushed = Path(record["pushed"]["path"])
     assert (pushed / "saved_model.pb").exists()
@@ -101,12 +107,33 @@ def test_a_candidate_is_compared_with_the_baseline_and_a_worse_one_is_held_back(
     worse = run("--root", str(root), "--set", "training.steps=2", "--set", "training.optimizer.learning_rate=1e-6")
     assert (worse.code, worse.record["outcome"]) == (11, "not_blessed"), worse.text
     assert worse.record["baseline"]["auc"] == pytest.approx(first.record["metrics"]["auc"], abs=1e-6)
-    (auc, _) = worse.record["gates"]
+    auc = worse.record["gates"][0]
     assert not auc["passed"]
-    assert "below 0.9" in auc["reason"]
-    assert "worse than the baseline by" in auc["reason"]
+    assert "Rule: at least 0.9: broken, as the value is below it." in auc["reason"]
+    assert "Rule: no worse than the baseline by more than 0.005: broken" in auc["reason"]
+    assert auc["interval"][1] < -0.1
+    assert auc["n"] == worse.record["rows"]["eval"]
     assert worse.record["pushed"] is None
     assert worse.record["nodes"]["Transform"]["cached"]
+    assert served(root, "taxi_tips") == [first.record["pushed"]["version"]]
+
+
+def test_a_failed_gate_is_passed_over_with_a_reason_that_stays(first: Run, root: Path) -> None:
+    guesses = ("--set", "training.steps=2", "--set", "training.optimizer.learning_rate=1e-6")
+    forced = run("--root", str(root), *guesses, "--force-promote", "a drill")
+    assert (forced.code, forced.record["outcome"], forced.record["forced"]) == (0, "pushed", "a drill"), forced.text
+    assert not forced.record["gates"][0]["passed"]
+    said = millrace("history", "--task", "taxi_tips", "--root", str(root), "--json", project=PROJECT)
+    last = json.loads(said.stdout)["history"][-1]
+    assert (last["version"], last["forced"], last["reason"]) == (
+        forced.record["pushed"]["version"],
+        True,
+        "forced: a drill",
+    )
+    back = millrace(
+        "rollback", "--task", "taxi_tips", "--root", str(root), "--reason", "it was a drill", project=PROJECT
+    )
+    assert back.returncode == 0, back.stderr
     assert served(root, "taxi_tips") == [first.record["pushed"]["version"]]
 
 
