@@ -37,7 +37,6 @@ from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
 from pipeline.ingest import files, images, read, selection
 from pipeline.overrides import section_of
-from pipeline.push.versions import Places
 from pipeline.splits import HashSplit
 from pipeline.task import Task
 from pipeline.train.fit import check as check_training
@@ -94,6 +93,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
     ).with_id("PreviousData")
     served = tfx.dsl.Resolver(
         strategy_class=ServedStatistics,
+        config={"watched": str(config.serving)},
         statistics=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
         pushed=tfx.dsl.Channel(type=standard_artifacts.PushedModel),
         present=statistics.outputs["statistics"],
@@ -142,7 +142,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         tuned.add_upstream_node(gate)
     baseline = tfx.dsl.Resolver(
         strategy_class=ServedBaseline,
-        config={"history": str(Places(config.serving).history)},
+        config={"watched": str(config.serving)},
         model=tfx.dsl.Channel(type=standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
         candidate=trainer.outputs["model"],
@@ -293,7 +293,7 @@ def _for_evaluating(task: Task, config: RunConfig) -> dict[str, str]:
     return {
         "task": task.name,
         "overrides": json.dumps([o for o in config.overrides if section_of(o) in _EVALUATION_SECTIONS]),
-        "history": str(Places(config.serving).history),
+        "watched": str(config.serving),
         "force": config.force or "",
         "code": fingerprint.of("components.evaluator.executor", *sorted(kinds), settings=(task.label, task.evaluation)),
     }

@@ -1,4 +1,4 @@
-"""Batching when free: requests that wait while a model is busy are run together, and none waits to be joined.
+"""Batching when free: requests that wait while a model is busy are run together.
 
     answers = await Batcher(model, "taxi_tips", Limits(), Metrics()).run(signature, inputs, (), None)
 
@@ -9,6 +9,10 @@ to `Limits.batch_rows`, run once, and the answers are cut apart. What may not be
   padding of one request would show in another's answer.
 - An output whose first dimension is not the number of rows (a list of class names) can't be cut; see `lanes.Lane`.
 - When a merged run fails, each of its requests is run alone, so that none fails for another.
+
+Before a run the event loop goes round a dozen times, so that requests that have arrived and are not yet read come along:
+gRPC takes some rounds from a socket to a request. No timer is waited for: a lone request is answered 0.03 ms later for
+it, and a quarter more (8 connections) to twice as many (64, gRPC) are answered a second.
 
 A model that answers within half a millisecond is run right in the event loop: two threads that hand the interpreter to
 each other cost more than that. All others run in a thread of the batcher's, so that the event loop goes on taking
@@ -32,6 +36,7 @@ from serving.settings import Limits
 
 _MEBIBYTE = 1 << 20
 _LANES = 256
+_ROUNDS = 12
 _Outcome = dict[str, np.ndarray] | ServingError
 
 
@@ -90,7 +95,7 @@ class Batcher:
         self._metrics.waiting(self._name, 1)
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._next, loop)
+            loop.call_soon(self._gather, loop, _ROUNDS)
         try:
             outcome = await future
         except asyncio.CancelledError:
@@ -144,6 +149,13 @@ class Batcher:
             return
         self._waiting_bytes -= request.size
         self._metrics.waiting(self._name, -1)
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, rounds: int) -> None:
+        """Lets the event loop go round, and then runs what waits."""
+        if rounds and len(self._waiting) < self._limits.batch_rows:
+            loop.call_soon(self._gather, loop, rounds - 1)
+        else:
+            self._next(loop)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         """Runs what comes next, here or in the thread; in the event loop."""
@@ -200,7 +212,7 @@ class Batcher:
             if not request.future.done():
                 request.future.set_result(outcome)
         if self._waiting:
-            loop.call_soon(self._next, loop)
+            loop.call_soon(self._gather, loop, _ROUNDS)
         else:
             self._busy = False
 

@@ -28,7 +28,7 @@ from tensorflow_serving.apis import (
 from serving import inference, tensors
 from serving.errors import Code, ServingError
 from serving.grpc_health import add_health
-from serving.manager import Manager
+from serving.manager import Manager, Servable
 from serving.metrics import Metrics
 from serving.settings import Settings
 
@@ -51,7 +51,7 @@ def build(manager: Manager, settings: Settings, metrics: Metrics) -> grpc.aio.Se
         ]
     )
     guard = _Guard(settings, metrics)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Predictions(manager, guard), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Predictions(manager, guard, metrics), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(_Models(manager, guard), server)
     add_health(server, manager)
     return server
@@ -112,9 +112,10 @@ class _Guard:
 class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Answers requests to models."""
 
-    def __init__(self, manager: Manager, guard: _Guard) -> None:
+    def __init__(self, manager: Manager, guard: _Guard, metrics: Metrics) -> None:
         self._manager = manager
         self._guard = guard
+        self._metrics = metrics
 
     async def Predict(self, request: Any, context: _Context) -> Any:
         return await self._guard.call(
@@ -152,7 +153,7 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
     async def _classify(self, request: Any, deadline: float | None) -> Any:
         name = request.model_spec.signature_name
         with self._manager.pinned(*_asked(request.model_spec)) as servable:
-            rows = await inference.classify(servable, name, inference.examples_of(request.input), deadline)
+            rows = await inference.classify(servable, name, self._examples(servable, request), deadline)
             response = classification_pb2.ClassificationResponse()
             _say(response.model_spec, servable.name, name, servable.version)
         _write_classes(response.result, rows)
@@ -161,7 +162,7 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
     async def _regress(self, request: Any, deadline: float | None) -> Any:
         name = request.model_spec.signature_name
         with self._manager.pinned(*_asked(request.model_spec)) as servable:
-            values = await inference.regress(servable, name, inference.examples_of(request.input), deadline)
+            values = await inference.regress(servable, name, self._examples(servable, request), deadline)
             response = regression_pb2.RegressionResponse()
             _say(response.model_spec, servable.name, name, servable.version)
         _write_values(response.result, values)
@@ -181,7 +182,7 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         tasks = [(task.model_spec.signature_name, task.method_name) for task in request.tasks]
         response = inference_pb2.MultiInferenceResponse()
         with self._manager.pinned(*_asked(specs[0])) as servable:
-            results = await inference.multi(servable, tasks, inference.examples_of(request.input), deadline)
+            results = await inference.multi(servable, tasks, self._examples(servable, request), deadline)
             for (name, method), result in zip(tasks, results, strict=True):
                 one = response.results.add()
                 _say(one.model_spec, servable.name, name, servable.version)
@@ -190,6 +191,12 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
                 else:
                     _write_values(one.regression_result, result)
         return response
+
+    def _examples(self, servable: Servable, request: Any) -> list[bytes]:
+        """The tf.Examples of a request, counted."""
+        rows = inference.examples_of(request.input)
+        self._metrics.examples(servable.name, len(rows))
+        return rows
 
     async def _metadata(self, request: Any) -> Any:
         if not request.HasField("model_spec"):

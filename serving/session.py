@@ -4,6 +4,7 @@
 does not, so that what answers here answers there.
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from serving.errors import Code, ServingError
 
 _INIT = "__saved_model_init_op"
 _IN_THE_CALLING_THREAD = -1
+_NODES = re.compile(r"\n\s*\[\[.*\]\]")
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class SessionModel:
 
         Args:
           signature: a key of `signatures`.
-          inputs: an array for each of the signature's inputs.
+          inputs: an array, or what can be made one, for each of the signature's inputs.
           outputs: of the signature; none are all of them.
 
         Raises:
@@ -107,7 +109,7 @@ class SessionModel:
         names = tuple(outputs) or tuple(asked.outputs)
         call = self._call(asked, names)
         try:
-            answers = call(*(inputs[name] for name in asked.inputs))
+            answers = call(*(np.asarray(inputs[name], tensor.numpy_dtype) for name, tensor in asked.inputs.items()))
         except (tf.errors.OpError, ValueError, TypeError) as error:
             raise ServingError(_code_of(error), _said(error)) from error
         return dict(zip(names, answers, strict=True))
@@ -161,5 +163,7 @@ def _code_of(error: Exception) -> Code:
 
 def _said(error: Exception) -> str:
     """The message without the graph's node definitions and traces."""
-    text = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    return str(text).split("\n\nOriginal stack trace")[0].split("\n\nErrors may have originated")[0].strip()
+    text = str(error.message if isinstance(error, tf.errors.OpError) else error)
+    for trace in ("\n\nOriginal stack trace", "\n\nErrors may have originated"):
+        text = text.split(trace)[0]
+    return _NODES.sub("", text).removeprefix("Graph execution error:").strip()

@@ -1,17 +1,20 @@
 """The model that a candidate is compared with."""
 
+from pathlib import Path
+
 import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 
-from components.baseline.history import served
+from pipeline.push import history
+from pipeline.push.versions import Places
 
 
 class ServedBaseline(resolver.ResolverStrategy):
     """The model that is served, or that was served before it where that is the candidate itself.
 
-        tfx.dsl.Resolver(strategy_class=ServedBaseline, config={"history": path}, model=…, model_blessing=…, candidate=…)
+        tfx.dsl.Resolver(strategy_class=ServedBaseline, config={"watched": folder}, model=…, model_blessing=…, candidate=…)
 
     - After a run that changed nothing, the candidate (cached) is what is served: it is compared with what it was compared
       with before, so that the Evaluator is cached too.
@@ -23,16 +26,16 @@ class ServedBaseline(resolver.ResolverStrategy):
     `model_blessing`.
     """
 
-    def __init__(self, history: str = "") -> None:
-        """Takes the path of the history, see components/baseline/history.py."""
-        self._history = history
+    def __init__(self, watched: str) -> None:
+        """Takes the folder that a server watches; see pipeline/push/versions.py."""
+        self._places = Places(Path(watched))
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]] | None:
         """See ResolverStrategy."""
         candidate = input_dict["candidate"]
-        present = served(self._history)
+        present = history.served_models(self._places)
         if not present:
             return _latest_blessed(store, input_dict)
         own = {artifact.uri for artifact in candidate}

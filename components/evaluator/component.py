@@ -16,7 +16,7 @@ class EvaluatorSpec(standard_component_specs.EvaluatorSpec):
         **standard_component_specs.EvaluatorSpec.PARAMETERS,
         "task": component_spec.ExecutionParameter(type=str),
         "overrides": component_spec.ExecutionParameter(type=str),
-        "history": component_spec.ExecutionParameter(type=str),
+        "watched": component_spec.ExecutionParameter(type=str),
         "force": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
@@ -41,7 +41,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         eval_config: tfma.EvalConfig,
         task: str,
         overrides: str,
-        history: str,
+        watched: str,
         force: str,
         code: str,
     ) -> None:
@@ -56,7 +56,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           eval_config: see pipeline.evaluation.eval_config.
           task: its name.
           overrides: of the task, a JSON list.
-          history: path of the history of what was served, see components/baseline; there may be none yet.
+          watched: the folder that a server watches, see pipeline/push/versions.py; it may not be there yet.
           force: why a candidate is to be promoted even where gates fail; "" where it is not.
           code: fingerprint of the executor's code and of what it is to do, part of the cache key.
         """
@@ -70,7 +70,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 fairness_indicator_thresholds=json_utils.dumps(None),
                 task=task,
                 overrides=overrides,
-                history=history,
+                watched=watched,
                 force=force,
                 code=code,
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),

@@ -3,6 +3,7 @@
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -12,13 +13,14 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, path_utils
 
-from components.baseline.history import served
 from components.evaluator import analysis
 from components.evaluator.inference import columns_of
 from pipeline import tasks
 from pipeline.evidence import report
 from pipeline.evidence.standing import Standing
 from pipeline.evidence.tables import BASELINE, CANDIDATE
+from pipeline.push import history
+from pipeline.push.versions import Places
 
 FORCED = "forced"
 """Custom property of a blessing: 1 where gates failed and the model was promoted all the same."""
@@ -56,7 +58,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             baselines[0].uri if baselines else "",
         )
         if not baselines:
-            standing = _without_artifact(exec_properties["history"], candidate.uri)
+            standing = _without_artifact(exec_properties["watched"], candidate.uri)
         uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
         with ThreadPoolExecutor(1) as beside:
             # Beam's in-process runner keeps one core busy, and numpy another.
@@ -84,9 +86,9 @@ def _schema(input_dict: dict[str, list[types.Artifact]]) -> Any:
     return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(folder))
 
 
-def _without_artifact(history: str, candidate: str) -> Standing:
+def _without_artifact(watched: str, candidate: str) -> Standing:
     """Where there is no artifact of a baseline: a first run, or a model that is served and whose artifact is lost."""
-    others = [uri for uri in served(history) if uri != candidate]
+    others = [uri for uri in history.served_models(Places(Path(watched))) if uri != candidate]
     if not others:
         return Standing("none")
     return Standing("missing", f"{others[0]} is served, and ML Metadata has no such model", others[0])

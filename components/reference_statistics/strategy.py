@@ -13,6 +13,7 @@ be cached.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TypeAlias
 
 import ml_metadata as mlmd
@@ -21,6 +22,8 @@ from tfx import types
 from tfx.dsl.components.common import resolver
 
 from components.data_gate import verdict
+from pipeline.push import history
+from pipeline.push.versions import Places
 
 Artifacts = dict[str, list[types.Artifact]]
 _Event: TypeAlias = metadata_store_pb2.Event
@@ -55,27 +58,39 @@ class PreviousStatistics(resolver.ResolverStrategy):
 
 
 class ServedStatistics(resolver.ResolverStrategy):
-    """The statistics of the data that the newest pushed model learned from.
+    """The statistics of the data that the served model learned from.
+
+        tfx.dsl.Resolver(strategy_class=ServedStatistics, config={"watched": folder}, statistics=…, pushed=…, present=…)
 
     Inputs: `statistics` and `pushed` of all runs, `present` statistics of this run. Output: `statistics`, one artifact
-    or none. The way through ML Metadata: pushed model, its Pusher, the model, its Trainer, that one's `raw_examples`,
-    what read these and gave statistics.
+    or none. What is served is in the history of pushes; without one it is the newest pushed model. The way from there
+    through ML Metadata: the model, its Trainer, that one's `raw_examples`, what read these and gave statistics.
     """
+
+    def __init__(self, watched: str) -> None:
+        """Takes the folder that a server watches; see pipeline/push/versions.py."""
+        self._places = Places(Path(watched))
 
     def resolve_artifacts(self, store: mlmd.MetadataStore, input_dict: Artifacts) -> Artifacts | None:
         """See ResolverStrategy."""
         present = {artifact.id for artifact in input_dict["present"]}
         known = {artifact.id: artifact for artifact in input_dict.get("statistics", ())}
-        pushed = [a.id for a in input_dict.get("pushed", ()) if a.get_int_custom_property("pushed") == 1]
-        found = _learned_from(store, max(pushed), set(known)) if pushed else None
+        found = _learned_from(store, self._models(store, input_dict), set(known))
         chosen = [known[found]] if found is not None and found not in present else []
         # TFX's launcher looks every input key up in the result; one without artifacts is not in `input_dict`.
         return {**{key: [] for key in _KEYS}, **input_dict, "statistics": chosen}
 
+    def _models(self, store: mlmd.MetadataStore, input_dict: Artifacts) -> list[int]:
+        """Id of the model that is served; none where nothing is."""
+        served = history.served_models(self._places)
+        if served:
+            return [artifact.id for artifact in store.get_artifacts_by_uri(served[0])]
+        pushed = [a.id for a in input_dict.get("pushed", ()) if a.get_int_custom_property("pushed") == 1]
+        return _inputs(store, _producers(store, [max(pushed)]), "model") if pushed else []
 
-def _learned_from(store: mlmd.MetadataStore, pushed: int, statistics: set[int]) -> int | None:
-    """Id of the newest statistics of the rows that a pushed model was trained on; None where the lineage ends early."""
-    models = _inputs(store, _producers(store, [pushed]), "model")
+
+def _learned_from(store: mlmd.MetadataStore, models: list[int], statistics: set[int]) -> int | None:
+    """Id of the newest statistics of the rows that a model was trained on; None where the lineage ends early."""
     examples = _inputs(store, _producers(store, models), "raw_examples")
     readers = [e.execution_id for e in _events_of(store, examples) if e.type in _INPUT]
     made = (

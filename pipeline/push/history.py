@@ -128,6 +128,21 @@ def withdrawn_models(places: Places) -> dict[str, str]:
     return reasons
 
 
+def served_models(places: Places) -> list[str]:
+    """URIs of the Model artifacts that were served and not withdrawn since, the present one first, each once."""
+    models = models_of(places)
+    order: list[str] = []
+    gone: set[str] = set()
+    for entry in read(places):
+        if entry["action"] in ("pushed", "rolled_back"):
+            gone |= {models[version] for version in entry.get("withdrawn", ()) if version in models}
+            model = models.get(entry["version"])
+            if model:
+                gone.discard(model)
+                order.append(model)
+    return list(dict.fromkeys(model for model in reversed(order) if model not in gone))
+
+
 def models_of(places: Places) -> dict[str, str]:
     """Version -> URI of the Model artifact that was pushed."""
     return {e["version"]: e["model"] for e in read(places) if e["action"] == "pushed" and e.get("model")}

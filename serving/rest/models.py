@@ -31,7 +31,6 @@ _LARGE = 1 << 20
 _CLOSE = ((b"connection", b"close"),)
 _BODY_CODES = {408: Code.DEADLINE_EXCEEDED, 413: Code.RESOURCE_EXHAUSTED}
 _OF_IMAGES = re.compile(r"\b(image|JPEG|PNG|GIF|BMP)\b", re.I)
-_NODES = re.compile(r"\n\s*\[\[.*\]\]")
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -139,11 +138,10 @@ def _explained(error: ServingError, signature: Signature, inputs: Mapping[str, n
     """What TensorFlow says of bytes that are no image, with the inputs that can hold them; it names neither input nor row."""
     if error.code is not Code.INVALID_ARGUMENT or not _OF_IMAGES.search(error.message):
         return error
-    said = _NODES.sub("", error.message).removeprefix("Graph execution error:").strip(" \n.")
     strings = [f"{name} {shape_text(array.shape)}" for name, array in inputs.items() if array.dtype == object]
     return ServingError(
         Code.INVALID_ARGUMENT,
-        f"{said}. Expected: PNG or JPEG. Received something else, signature {signature.name!r}, input "
+        f"{error.message.rstrip('.')}. Expected: PNG or JPEG. Received something else, signature {signature.name!r}, input "
         f"{' or '.join(strings)}. Next: decode the images where they come from, or ask for one row at a time",
     )
 

@@ -11,6 +11,8 @@ from tfx.types import standard_artifacts
 
 import components
 from components.reference_statistics import PreviousStatistics, ServedStatistics
+from pipeline.push import history
+from pipeline.push.versions import Places
 
 INPUT, OUTPUT = proto.Event.INPUT, proto.Event.OUTPUT
 
@@ -23,11 +25,12 @@ class Store:
         config.sqlite.filename_uri = str(file)
         self.store = mlmd.MetadataStore(config)
         self.all: dict[str, list[Any]] = {}
+        self.places = Places(file.parent / "serving" / "taxi")
 
     def artifact(self, kind: type[Any], span: int = 0, **properties: Any) -> Any:
         """Stores an artifact and keeps it under its class's name."""
         made = kind()
-        made.uri = f"/{kind.__name__}/{len(self.all)}"
+        made.uri = f"/{kind.__name__}/{len(self.of(kind))}"
         type_id = self.store.put_artifact_type(made.artifact_type)
         made.type_id = type_id
         if span and kind is standard_artifacts.Examples:
@@ -101,7 +104,7 @@ def previous(runs: Store, present: tuple[Any, Any]) -> int | None:
 
 
 def served(runs: Store, present: Any) -> int | None:
-    resolved = ServedStatistics().resolve_artifacts(
+    resolved = ServedStatistics(str(runs.places.watched)).resolve_artifacts(
         runs.store,
         {
             "statistics": runs.of(standard_artifacts.ExampleStatistics),
@@ -207,3 +210,13 @@ def test_statistics_computed_twice_count_by_the_newest(runs: Store) -> None:
     runs.execution("StatisticsGen", {"examples": examples}, {"statistics": again})
     runs.pushed(examples)
     assert served(runs, runs.data(2, "b")[1]) == again.id
+
+
+def test_after_a_rollback_what_the_model_gone_back_to_learned_from(runs: Store) -> None:
+    one, two = runs.data(1, "a"), runs.data(2, "b")
+    for number, (examples, _) in enumerate((one, two), 101):
+        history.append(runs.places, history.event("pushed", number, model=runs.pushed(examples).uri))
+    present = runs.data(3, "c")[1]
+    assert served(runs, present) == two[1].id
+    history.append(runs.places, history.event("rolled_back", 101, withdrawn=["102"]))
+    assert served(runs, present) == one[1].id

@@ -183,16 +183,17 @@ def test_a_message_beyond_the_limit(stub):
 
 def test_a_deadline(stub):
     with pytest.raises(grpc.RpcError) as raised:
-        stub.Predict(ask(), timeout=1e-6)
+        stub.Predict(ask([300_000.0], signature="slow"), timeout=0.02)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_classify_and_regress(stub):
+def test_classify_and_regress(stub, server):
     request = examples(classification_pb2.ClassificationRequest(), 2.0, 4.0)
     request.model_spec.name, request.model_spec.signature_name = "half", "classify"
     answer = stub.Classify(request, 20)
     classes = [[(one.label, one.score) for one in row.classes] for row in answer.result.classifications]
     assert classes == [[("half", 4.0)], [("half", 5.0)]] and answer.model_spec.version.value == 3
+    assert ':tensorflow:serving:request_example_counts_sum{model="half"} 2.0' in server.metrics.text().decode()
     request = examples(regression_pb2.RegressionRequest(), 2.0)
     request.model_spec.name, request.model_spec.signature_name = "half", "regress"
     assert [one.value for one in stub.Regress(request, 20).result.regressions] == [4.0]

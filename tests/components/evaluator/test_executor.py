@@ -37,6 +37,8 @@ from pipeline.gates import Evaluation, Gate, Ranges
 from pipeline.labels import Binary, Label, MultiClass, MultiLabel, Regression, Scale
 from pipeline.models.base import inputs_of
 from pipeline.models.dnn import Dnn
+from pipeline.push import history
+from pipeline.push.versions import Places
 from pipeline.task import Task
 from pipeline.transform_graph import TransformGraph
 
@@ -114,7 +116,13 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
     """A function: task, a file of raw rows, candidate and baseline, to what the Evaluator makes of them."""
 
     def run(
-        task: Task, rows: str, candidate: str, baseline: str | None = None, *, force: str = "", history: str = ""
+        task: Task,
+        rows: str,
+        candidate: str,
+        baseline: str | None = None,
+        *,
+        force: str = "",
+        watched: str = "/nowhere/task",
     ) -> Evaluated:
         folder = tmp_path_factory.mktemp("evaluation")
         (folder / "examples" / "Split-test").mkdir(parents=True)
@@ -136,7 +144,7 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
             executor.Executor(context).Do(
                 inputs,
                 {"evaluation": [result], "blessing": [blessing]},
-                properties | {"history": history, "force": force, "code": ""},
+                properties | {"watched": watched, "force": force, "code": ""},
             )
         evidence = json.loads(Path(result.uri, "evidence.json").read_text("utf-8"))
         return Evaluated(result.uri, evidence, blessing)
@@ -313,11 +321,11 @@ def test_what_compares_fails_without_a_comparison(
 
 
 def test_a_served_model_whose_artifact_is_lost_is_missed(tmp_path: Path) -> None:
-    history = tmp_path / "history.jsonl"
-    assert executor._without_artifact(str(history), "/models/1") == Standing("none")
-    for served, status in (("/models/1", "none"), ("/models/lost", "missing")):
-        history.write_text(json.dumps({"action": "pushed", "version": "1", "model": served}) + "\n")
-        assert executor._without_artifact(str(history), "/models/1").status == status
+    places = Places(tmp_path / "serving" / "taxi")
+    assert executor._without_artifact(str(places.watched), "/models/1") == Standing("none")
+    for version, (served, status) in enumerate((("/models/1", "none"), ("/models/lost", "missing")), 1):
+        history.append(places, history.event("pushed", version, model=served))
+        assert executor._without_artifact(str(places.watched), "/models/1").status == status
 
 
 def test_a_forced_promotion_leaves_a_record(
