@@ -27,15 +27,20 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
     """Rows, findings, metrics, gates, blessing and push of a run, as far as it went.
 
     Returns:
-      `metrics`: overall, of the candidate; `baseline`: likewise or empty; `slices`: by slice; `classes`: by class, for
-      labels that have them; `gates`: verdicts;
-      `blessed`: bool or None where the Evaluator has not run; `pushed`: `{"version", "path"}` or None;
-      `withheld`: why the Pusher kept a blessed model, as it was withdrawn, `refused`: as its signatures are others, each or
-      None; `rows`: in, of
-      each split and quarantined, or None where ExampleGen has not run; `spans`: names of those that were read; `findings`: of the checks on the data, those that
-      fail or warn; `warm_start`, `tuned`, `tuning`: what the training began with, which found values it used, and the
-      search of this run, each or None; `serving`: the report of the serving check or None;
-      `predictions`: the account of the rows that `--predict` names, or None; `artifacts`: name -> folder of what the `millrace schema` commands read.
+      rows: in, of each split and quarantined; None where ExampleGen has not run.
+      spans: names of those that were read.
+      findings: of the checks on the data, those that fail or warn.
+      warm_start, tuned, tuning: what the training began with, which found values it used, and the search of this run.
+      metrics, intervals, undefined: overall, of the candidate; `undefined` says why a metric has no value.
+      baseline, compared: its metrics, or none, and how it stands.
+      slices, classes: metrics by slice, and by class for labels that have them.
+      fairness, gates, forced: groups, verdicts, and why a candidate was promoted although gates failed.
+      blessed: None where the Evaluator has not run.
+      serving, lite: reports of the serving check and of the conversion.
+      pushed: `{"version", "path"}` or None. `withheld`: why a blessed model was not pushed, as it was withdrawn;
+        `refused`: as its signatures are others than the served model's.
+      predictions: the account of the rows that `--predict` names.
+      artifacts: name -> folder of what the `millrace schema` commands read.
     """
     outputs = _outputs(config, run_id)
     found: dict[str, Any] = {"metrics": {}, "baseline": {}, "slices": {}, "classes": {}}

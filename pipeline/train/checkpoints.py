@@ -8,7 +8,6 @@ A checkpoint goes on only with what it was begun with: its identity is the setti
 initial weights, a digest each.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
@@ -23,6 +22,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+
+from pipeline.push.versions import sync
 
 _LOG = logging.getLogger(__name__)
 _STEP = re.compile(r"step-(\d{9})")
@@ -111,7 +112,7 @@ class Checkpoints:
             os.fsync(stream.fileno())
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
-        _sync(self._folder)
+        sync(self._folder)
         for path in self._paths()[self._kept :]:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -168,12 +169,3 @@ def _read(path: Path) -> Saved:
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -13,9 +13,9 @@ from tfx.utils import io_utils
 
 from components.artifacts import LiteModel
 from components.pusher import executor
-from components.pusher.executor import WITHHELD, Executor
+from components.pusher.executor import REFUSED, WITHHELD, Executor
 from pipeline.errors import MillraceError
-from pipeline.push import history, versions
+from pipeline.push import contract, history, versions
 from pipeline.push.rollback import plan, roll_back
 from pipeline.push.versions import Places
 
@@ -337,6 +337,26 @@ def test_nor_is_another_model_of_the_same_bytes(push: Any, serving: Path, tmp_pa
     Places(serving).history.write_text(lines.replace(str(tmp_path / "modelb"), "/another/artifact"))
     pushed = push(content="b")
     assert f"version {NOW + 1} of this model was withdrawn on" in pushed.get_string_custom_property(WITHHELD)
+
+
+def signatures(path: Any) -> Any:
+    """In place of the reading of a model: one of the content "a" has another output."""
+    is_a = (Path(path) / "saved_model.pb").read_text().endswith("a")
+    return {"columns": ({"fare": ("float32", (-1,))}, {"probability" if is_a else "score": ("float32", (-1,))})}
+
+
+def test_a_model_that_clients_would_notice_is_not_pushed(
+    push: Any, serving: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contract, "signatures", signatures)
+    push(content="a")
+    refused = push(content="b")
+    assert refused.get_int_custom_property("pushed") == 0 and os.listdir(serving) == [str(NOW)]
+    why = refused.get_string_custom_property(REFUSED)
+    assert why.startswith(f"serving signature: not as in version {NOW}, which is served: signature 'columns': output ")
+    assert "'probability' is gone" in why and "--set serving.signature_change=true" in why
+    told = push(content="b", signature_change=True)
+    assert told.get_string_custom_property("pushed_version") == str(NOW + 1)
 
 
 def test_a_withdrawn_model_is_pushed_where_it_is_forced(push: Any, serving: Path) -> None:
