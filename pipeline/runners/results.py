@@ -42,7 +42,7 @@ def collect(config: RunConfig, run_id: str) -> dict[str, Any]:
       predictions: the account of the rows that `--predict` names.
       artifacts: name -> folder of what the `millrace schema` commands read.
     """
-    outputs = _outputs(config, run_id)
+    outputs = artifacts_of(config, run_id)
     found: dict[str, Any] = {"metrics": {}, "baseline": {}, "slices": {}, "classes": {}}
     found |= {"gates": [], "blessed": None, "pushed": None, "withheld": None, "refused": None}
     found |= _of_data(outputs)
@@ -138,7 +138,7 @@ def _of_data(outputs: Outputs) -> dict[str, Any]:
     return found
 
 
-def _outputs(config: RunConfig, run_id: str) -> Outputs:
+def artifacts_of(config: RunConfig, run_id: str) -> Outputs:
     """(node id, output key) -> the artifact that this run made or took from the cache."""
     with metadata.Metadata(metadata.sqlite_metadata_connection_config(str(config.metadata))) as handle:
         store = handle.store
