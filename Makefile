@@ -4,10 +4,13 @@
 # make bench  our chain against TFX's own template
 
 PY := .venv/bin/python
-.PHONY: env run test check unit e2e bench format
+.PHONY: env browser run test check unit e2e bench format
 
 env:
 	@sh scripts/env.sh
+
+browser:
+	@sh scripts/browser.sh
 
 run: env
 	@$(PY) local_runner.py $(ARGS)
@@ -20,10 +23,10 @@ check: env
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 
-unit: env
+unit: env browser
 	$(PY) -m pytest -m "not e2e" $(PYTEST)
 
-e2e: env
+e2e: env browser
 	$(PY) -m pytest -m e2e $(PYTEST)
 
 bench: env

@@ -11,7 +11,17 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from pipeline import cli_deploy, cli_predict, cli_rollback, cli_schema, cli_serve, cli_tensorboard, tasks
+from pipeline import (
+    cli_deploy,
+    cli_diff,
+    cli_predict,
+    cli_report,
+    cli_rollback,
+    cli_schema,
+    cli_serve,
+    cli_tensorboard,
+    tasks,
+)
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
 from pipeline.ingest import selection
@@ -231,6 +241,8 @@ app.add_typer(cli_schema.app)
 app.command()(cli_tensorboard.tensorboard)
 app.command()(cli_serve.serve)
 app.command()(cli_predict.predict)
+app.command()(cli_report.report)
+app.command()(cli_diff.diff)
 app.command()(cli_rollback.rollback)
 app.command()(cli_rollback.history)
 app.add_typer(cli_deploy.app)

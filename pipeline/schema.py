@@ -165,4 +165,9 @@ def check(task: Task, schema: schema_pb2.Schema) -> None:
             if column in types and types[column] not in wanted
         ]
     problems += task.checks.unknown_columns({*types, *task.columns})
+    problems += [
+        f"sensitive: no column {column!r}.{nearest(column, {*types, *task.columns})}"
+        for column in task.sensitive
+        if column not in {*types, *task.columns}
+    ]
     raise_all(TaskError, f"task {task.name!r} does not fit its schema:", problems)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.checks import Checks
 from pipeline.errors import TaskError, raise_all
@@ -39,6 +40,7 @@ class Task:
       lite: what is converted to TF Lite, and how good it must be; nothing by default.
       serving: what the model must do in a server before it is pushed.
       push: how many versions stay, and where a model goes beside the served folder.
+      sensitive: columns of the data, read or not, of which a report shows counts only and no value.
 
     Raises:
       TaskError: the parts contradict each other; all problems are listed at once.
@@ -59,6 +61,7 @@ class Task:
     lite: Lite = field(default_factory=Lite)
     serving: ServingCheck = field(default_factory=ServingCheck)
     push: Push = field(default_factory=Push)
+    sensitive: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
@@ -67,6 +70,7 @@ class Task:
             problems.append(f"name: expected lower case letters, digits and _. Received: name={self.name!r}")
         if not self.features:
             problems.append("features: expected at least one.")
+        problems += _unfit_names(self.sensitive)
         names = [feature.name for feature in self.features]
         for name in sorted({name for name in names if names.count(name) > 1}):
             problems.append(f"features: {name!r} is given more than once.")
@@ -105,3 +109,16 @@ class Task:
         """Column -> the schema types that the task takes there; a column that it does not name takes any."""
         labels: dict[str, tuple[str, ...]] = dict.fromkeys(self.label.columns, self.label.accepts)
         return labels | {feature.name: feature.accepts for feature in self.features}
+
+
+def _unfit_names(sensitive: Any) -> list[str]:
+    """What is wrong with the names of sensitive columns; a text in place of a tuple would hide its letters only."""
+    if not isinstance(sensitive, tuple):
+        example = sensitive if isinstance(sensitive, str) else "email"
+        return [f"sensitive: expected a tuple, such as sensitive=({example!r},). Received: {sensitive!r}"]
+    wrong = [name for name in sensitive if not isinstance(name, str) or not name]
+    twice = sorted({name for name in sensitive if name not in wrong and sensitive.count(name) > 1})
+    return [
+        *(f"sensitive: expected names of columns. Received: {name!r}" for name in wrong),
+        *(f"sensitive: {name!r} is given more than once." for name in twice),
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
 from tfx import types
 from tfx.components.statistics_gen import stats_artifact_utils
 from tfx.dsl.components.base import base_executor
@@ -59,7 +59,7 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes `findings.json`.
+        """Writes `findings.json`, and the statistics of logged requests, `requests/FeatureStats.pb`.
 
         Raises:
           TaskError: a setting of the checks names a column that is not there.
@@ -79,6 +79,10 @@ class Executor(base_executor.BaseExecutor):
         }
         output = artifact_utils.get_single_instance(output_dict["findings"])
         io_utils.write_string_file(f"{output.uri}/{FILE}", to_json(report, references))
+        for split, dataset in (facts.requests.splits if facts.requests else {}).items():
+            # Nothing else keeps them; a report draws them.
+            stored = statistics_pb2.DatasetFeatureStatisticsList(datasets=[dataset])
+            io_utils.write_bytes_file(f"{output.uri}/{split}/FeatureStats.pb", stored.SerializeToString())
 
 
 def run(facts: Facts, checks: Sequence[Callable[[Facts], Report]] = CHECKS) -> Report:

@@ -54,6 +54,13 @@ def number(value: float | None) -> str:
     return f"{value:,.{max(0, 3 - max(0, math.floor(math.log10(size)) + 1)) if size >= 1 else 4 if size < 0.1 else 3}f}"
 
 
+def precise(value: float | None) -> str:
+    """Six digits, of numbers that differ in their last ones, such as latitudes: 41.8786."""
+    if value is None or isinstance(value, int) or math.isnan(value):
+        return number(value)
+    return f"{value:,.6g}"
+
+
 def count(value: float | None) -> str:
     """Whole numbers: 15,002."""
     return NOTHING if value is None else f"{value:,.0f}"
@@ -103,6 +110,7 @@ def text(value: Any) -> str:
 
 KINDS: dict[str, Callable[[Any], str]] = {
     "number": number,
+    "precise": precise,
     "count": count,
     "percent": percent,
     "seconds": seconds,

@@ -4,13 +4,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline import tasks
 from pipeline.config import RunConfig
 from pipeline.errors import MillraceError
-from pipeline.runners import results
 from pipeline.task import Task
+
+if TYPE_CHECKING:
+    from pipeline.runners.results import Outputs
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Run:
     record: Mapping[str, Any]
     folder: Path
     task: Task | None
-    artifacts: results.Outputs
+    artifacts: "Outputs"
 
     @property
     def home(self) -> Path:
@@ -63,5 +65,13 @@ def open_run(folder: Path) -> Run:
     except MillraceError:
         task = None
     config = RunConfig(task=record["task"], root=root)
-    found = results.artifacts_of(config, record["run_id"]) if record.get("nodes") and config.metadata.exists() else {}
-    return Run(record, folder, task, found)
+    return Run(record, folder, task, _artifacts(config, record))
+
+
+def _artifacts(config: RunConfig, record: Mapping[str, Any]) -> "Outputs":
+    """Those of the run; ML Metadata, and with it TFX, is imported only where there can be some."""
+    if not record.get("nodes") or not config.metadata.exists():
+        return {}
+    from pipeline.runners import results
+
+    return results.artifacts_of(config, record["run_id"])

@@ -14,7 +14,7 @@ from pipeline import schema, strategies, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError, nearest
 from pipeline.ingest import files, read, selection
-from pipeline.runners import processes, records
+from pipeline.runners import environment, processes, records, reporting
 from pipeline.runners.nodes import NodeState
 from pipeline.sources import JsonLines, TfRecord
 from pipeline.task import Task
@@ -169,6 +169,8 @@ def _run_locked(
         records.write(folder, record)
     except OSError as error:
         raise records.unwritable(config, error) from error
+    watcher.phase("writing the report")
+    reporting.add(folder, record)
     return record
 
 
@@ -265,7 +267,14 @@ class GraphRun:
                 result = job.result()
                 blocked = result.error is not None and result.exit_code == ExitCode.DATA_BLOCKED
                 outcome = "blocked" if blocked else "failed" if result.error is not None else result.value
-                state = replace(state, state=outcome, peak_mb=result.peak_mb, error=result.error, progress=None)
+                state = replace(
+                    state,
+                    state=outcome,
+                    peak_mb=result.peak_mb,
+                    cpu_seconds=result.cpu_seconds,
+                    error=result.error,
+                    progress=None,
+                )
             self._states[node] = state
         if any(state.state == "blocked" for state in self.states):
             self._stop_all()
@@ -363,6 +372,7 @@ def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str |
         "artifacts": {},
         "report": None,
         "config": asdict(config),
+        "environment": environment.describe(task),
         "resumed_from": resumed_from,
     }
 

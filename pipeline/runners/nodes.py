@@ -42,6 +42,7 @@ class NodeState:
         (because of another node), not_run (behind one that failed).
       seconds: of work so far.
       peak_mb: peak resident memory of its process, in MiB.
+      cpu_seconds: core-seconds that it has cost; 0 before it has ended.
       error: the message where it failed.
       progress: how far it is, where it says so.
     """
@@ -50,6 +51,7 @@ class NodeState:
     state: str = "waiting"
     seconds: float = 0.0
     peak_mb: int = 0
+    cpu_seconds: float = 0.0
     error: str | None = None
     progress: str | None = None
 
@@ -60,4 +62,5 @@ class NodeState:
             "seconds": round(self.seconds, 3),
             "cached": self.state == "cached",
             "peak_mb": self.peak_mb,
+            "cpu_seconds": round(self.cpu_seconds, 3),
         }

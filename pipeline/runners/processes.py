@@ -34,6 +34,9 @@ _PRELOAD = (
     "tensorflow_transform.beam",
     "keras",
     "grimp",
+    "altair",
+    "jinja2",
+    "vl_convert",
 )
 _NO_SPACE = (
     "No space left on device",
@@ -53,12 +56,14 @@ class Result:
       error: the message for the user, or None where it went well.
       exit_code: what the error means for the run.
       peak_mb: peak resident memory of the job's process, in MiB.
+      cpu_seconds: that the job's process and those that it waited for have computed, over all cores.
     """
 
     value: Any
     error: str | None
     exit_code: ExitCode
     peak_mb: int
+    cpu_seconds: float = 0.0
 
 
 def warm_up(log: Path) -> None:
@@ -136,14 +141,16 @@ class Job:
             self._process.join()
 
 
-def call(function: Callable[..., Any], *args: Any, log: Path) -> Any:
+def call(function: Callable[..., Any], *args: Any, log: Path, seconds: float | None = None) -> Any:
     """Runs one job and waits for its value.
 
     Raises:
-      MillraceError: with the job's message and exit code.
+      MillraceError: with the job's message and exit code; or the job took more than these seconds, and was ended.
     """
     job = Job(function, *args, log=log)
     try:
+        if not first_ended([job], seconds):
+            raise MillraceError(f"not done after {seconds:.0f} s")
         result = job.result()
     except BaseException:
         job.stop()
@@ -179,7 +186,7 @@ def _main(sender: Connection, function: Callable[..., Any], args: tuple[Any, ...
     sys.stdout.flush()
     sys.stderr.flush()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    sender.send(Result(value, error, code, peak))
+    sender.send(Result(value, error, code, peak, sum(os.times()[:4])))
     sender.close()
     # Beam and gRPC leave threads behind that would hold the process for seconds.
     os._exit(0 if error is None else 1)

@@ -1,20 +1,18 @@
 """The end of a run on one screen: the answer, the metrics against gates and baseline, what to do next."""
 
-import shlex
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.config import RunConfig
-from pipeline.runners.records import resume_command
+from pipeline.runners.next_step import next_step, places
 
 _WARNINGS = 5
 _TRIALS = 10
 _WEAKEST = 3
-_TITLES = {
+TITLES = {
     "pushed": ("Pushed", "bold green"),
     "partial": ("Done, as far as asked", "bold green"),
     "data_blocked": ("Stopped by the data gate", "bold red"),
@@ -26,7 +24,7 @@ _TITLES = {
 
 def summary(record: dict[str, Any]) -> RenderableType:
     """The summary of a run's record."""
-    title, style = _TITLES[record["outcome"]]
+    title, style = TITLES[record["outcome"]]
     cached = [name for name, node in record["nodes"].items() if node["cached"]]
     parts: list[RenderableType] = [
         Text(""),
@@ -47,7 +45,7 @@ def summary(record: dict[str, Any]) -> RenderableType:
         parts.append(Text(f"more warnings, in run.json: {len(warnings) - _WARNINGS}", "yellow"))
     if record.get("forced"):
         parts.append(Text.assemble(("warning ", "yellow"), f"promoted although a gate failed: {record['forced']}"))
-    parts += _beginnings(record)
+    parts += beginnings(record)
     if record.get("tuning"):
         parts += [Text(""), _trials(record["tuning"])]
     if record["metrics"]:
@@ -59,11 +57,12 @@ def summary(record: dict[str, Any]) -> RenderableType:
         parts += [Text(""), _serving(record["serving"])]
     if record.get("predictions"):
         parts.append(_predictions(record["predictions"]))
-    parts += [Text(""), *(Text.assemble((f"{key:<10}", "dim"), value) for key, value in _places(record))]
+    listed = [*places(record), ("next", str(next_step(record)))]
+    parts += [Text(""), *(Text.assemble((f"{key:<10}", "dim"), value) for key, value in listed)]
     return Group(*parts)
 
 
-def _beginnings(record: dict[str, Any]) -> list[RenderableType]:
+def beginnings(record: Mapping[str, Any]) -> list[Text]:
     """What the training began with: an earlier model's weights, values that a search has found."""
     parts = []
     if start := record.get("warm_start"):
@@ -202,33 +201,3 @@ def _predictions(account: dict[str, Any]) -> Text:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:,.4f}"
-
-
-def _places(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """Where things are, and the next step."""
-    home = Path(record["config"]["root"]) / record["task"]
-    places = []
-    if record["pushed"]:
-        places.append(("model", f"{record['pushed']['path']} (version {record['pushed']['version']})"))
-    if record["nodes"]:
-        if (record.get("rows") or {}).get("quarantined"):
-            places.append(("bad rows", str(Path(record["artifacts"]["quarantine"]) / "rows.csv")))
-        places.append(("logs", str(home / "runs" / record["run_id"] / "logs")))
-    places.append(("next", _next(record)))
-    return places
-
-
-def _next(record: dict[str, Any]) -> str:
-    task, config = record["task"], RunConfig(**record["config"])
-    if record.get("withheld"):
-        return f"millrace rollback --task {task} --root {shlex.quote(config.root)} --to VERSION serves it again; another model is promoted as usual"
-    return {
-        "pushed": f"millrace serve {task} --root {shlex.quote(config.root)}" if record["pushed"] else "",
-        "partial": "the same command without --to runs the rest",
-        "data_blocked": "mend the data and run again; each cause says what to do where the data is right",
-        "not_blessed": "improve the model, or review the gates in "
-        f"pipeline/tasks/{task}.py; slices with their metrics are in the run's run.json",
-        "serving_blocked": "mend the model or its export, or review `serving` in "
-        f"pipeline/tasks/{task}.py; the server's log is in the folder of the artifact of ServingCheck",
-        "failed": f"see the logs; then {resume_command(config)}",
-    }[record["outcome"]]

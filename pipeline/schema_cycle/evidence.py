@@ -143,7 +143,9 @@ def _offences(path: Path, columns: Mapping[str, Column]) -> dict[tuple[str, str]
     """Checks the quarantined rows again, 10,000 at a time."""
     found: dict[tuple[str, str], Offence] = {}
     again = {name: column for name, column in columns.items() if column.single}
-    for batch in pq.ParquetFile(path).iter_batches(_ROWS, columns=["file", "line", "column", "value", "rule", "row"]):
+    stored = pq.ParquetFile(path)
+    wanted = ["file", "line", "column", "value", "rule", "row"]
+    for batch in stored.iter_batches(_ROWS, columns=wanted) if stored.num_row_groups else ():
         rows = [row | {"values": _row(row["row"])} for row in batch.to_pylist() if row["rule"] != "parse"]
         whole = [row for row in rows if row["values"] is not None]
         for column, rule, value, row in _faults(again, whole):

@@ -9,7 +9,7 @@ from tfx.v1.components import FnArgs
 from pipeline import probes
 from pipeline.errors import DataBlocked
 from pipeline.export import Trained, export, verify
-from pipeline.train import checkpoints, progress, tuned, warm_start, weights
+from pipeline.train import account, checkpoints, progress, tuned, warm_start, weights
 from pipeline.train.fit import Data, fit
 from pipeline.train.rows import label_scale, records, targets
 from pipeline.transform_graph import TransformGraph
@@ -42,6 +42,7 @@ def run_fn(fn_args: FnArgs) -> None:
     data = Data(fn_args.train_files, fn_args.eval_files, transform)
     fitted = fit(task, data, log_dir=fn_args.model_run_dir, checkpoints=folder, start=start)
     model, scale = fitted.model, fitted.scale
+    account.save(fn_args.model_run_dir, model, fitted.history, fitted.best_step)
     trained = Trained(model, scale, TransformGraph(transform), task.features, task.label)
     export(trained, fn_args.serving_model_dir)
     stored = weights.describe(task, model, scale, transform, config.get("run_id", ""))

@@ -89,3 +89,22 @@ def test_at_most_five_problems_are_shown() -> None:
     lines = message(features=repeated).splitlines()
     assert len(lines) == 7
     assert lines[-1] == "  - and 2 more"
+
+
+def test_sensitive_columns_need_not_be_read() -> None:
+    assert task().sensitive == ()
+    assert task(sensitive=("email", "miles")).sensitive == ("email", "miles")
+
+
+@pytest.mark.parametrize(
+    ("sensitive", "expected"),
+    [
+        ("email", "sensitive: expected a tuple, such as sensitive=('email',). Received: 'email'"),
+        (["email"], "sensitive: expected a tuple"),
+        (("email", ""), "sensitive: expected names of columns. Received: ''"),
+        ((3,), "sensitive: expected names of columns. Received: 3"),
+        (("email", "day", "email"), "sensitive: 'email' is given more than once."),
+    ],
+)
+def test_names_of_sensitive_columns_are_checked(sensitive: Any, expected: str) -> None:
+    assert expected in message(sensitive=sensitive)

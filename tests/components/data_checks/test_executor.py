@@ -129,6 +129,9 @@ def test_everything_is_read(inputs: Any, run: Any, trips: Trips, tmp_path: Path)
         "rows": 2200,
     }
     assert content["references"]["serving_log"]["rows"] == 1
+    stored = statistics_pb2.DatasetFeatureStatisticsList()
+    stored.ParseFromString((tmp_path / "findings" / "requests" / "FeatureStats.pb").read_bytes())
+    assert [dataset.num_examples for dataset in stored.datasets] == [1]
 
 
 def test_statistics_that_were_removed_are_no_reference(inputs: Any, run: Any, trips: Trips) -> None:

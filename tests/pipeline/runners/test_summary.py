@@ -8,7 +8,7 @@ from rich.console import Console
 
 from pipeline.errors import ExitCode
 from pipeline.runners import records
-from pipeline.runners.summary import _TITLES, summary
+from pipeline.runners.summary import TITLES, summary
 
 
 def record(outcome: str = "pushed", **changes: Any) -> dict[str, Any]:
@@ -47,17 +47,17 @@ def row(text: str, start: str) -> list[str]:
     return line.split()
 
 
-@pytest.mark.parametrize("outcome", sorted(_TITLES))
+@pytest.mark.parametrize("outcome", sorted(TITLES))
 def test_every_outcome_renders_with_title_reason_and_next_step(outcome: str) -> None:
     text = shown(record(outcome, reason="because of this"))
-    assert text.splitlines()[1].startswith(f"{_TITLES[outcome][0]}  tips, run 20260101T000000, 12.3 s")
+    assert text.splitlines()[1].startswith(f"{TITLES[outcome][0]}  tips, run 20260101T000000, 12.3 s")
     assert "because of this" in text
     assert len(row(text, "next")) > 3
     assert row(text, "logs") == ["logs", "runs/tips/runs/20260101T000000/logs"]
 
 
 def test_every_outcome_of_an_exit_code_has_a_title() -> None:
-    assert {*records.OUTCOMES.values(), "pushed", "partial"} == set(_TITLES)
+    assert {*records.OUTCOMES.values(), "pushed", "partial"} == set(TITLES)
     assert set(records.OUTCOMES) == set(ExitCode) - {ExitCode.PUSHED, ExitCode.USAGE}
 
 

@@ -375,6 +375,19 @@ def test_a_run_without_data() -> None:
             gather(record, {})
 
 
+def test_an_empty_quarantine_proposes_nothing(tmp_path: Path) -> None:
+    quarantine = tmp_path / "quarantine"
+    quarantine.mkdir()
+    pq.ParquetWriter(quarantine / "rows.parquet", SCHEMA).close()
+    (quarantine / "account.json").write_text(json.dumps({"rows": 10, "quarantined": 0}))
+    (tmp_path / "findings.json").write_text('{"findings": []}')
+    (tmp_path / "Split-train").mkdir()
+    (tmp_path / "Split-train" / "FeatureStats.pb").write_bytes(statistics(10, dict.fromkeys(ROW, 10), {}))
+    artifacts = {"quarantine": str(quarantine), "statistics": str(tmp_path), "findings": str(tmp_path), "schema": None}
+    found = gather({"run_id": "r", "outcome": "pushed", "artifacts": artifacts}, of_schema(schema()))
+    assert found.offences == {}
+
+
 def test_what_a_run_left_is_gone_or_broken(tmp_path: Path) -> None:
     record = {"run_id": "r7", "outcome": "pushed", "artifacts": {"quarantine": str(tmp_path)}}
     with pytest.raises(UsageError, match=r"run r7: what it left can't be read: .*account\.json"):

@@ -1,0 +1,40 @@
+"""`millrace diff`: what changed between two runs, and what may have caused it.
+
+millrace diff previous last
+millrace diff served last --task taxi_tips --page
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from pipeline.terminal import console, print_json
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run's id, or last, previous, served.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The run to compare with A, likewise.")],
+    task: Annotated[str | None, typer.Option(help="Their task; needed where several have such runs.")] = None,
+    root: Annotated[str, typer.Option(help="Folder of all runs.")] = "runs",
+    page: Annotated[bool, typer.Option("--page", help="Write a page too, beside the reports.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Says what changed from run A to run B in data, schema, code, parameters and metrics, and the likely cause."""
+    from pipeline.report.diff import pick
+
+    named = pick.task_of(root, task, (a, b))
+    folders = [pick.folder_of(root, named, name) for name in (a, b)]
+
+    from pipeline.report import sources, written
+    from pipeline.report.diff import compare, show
+
+    found = written.plain(compare.compare(*(sources.open_run(folder.absolute()) for folder in folders)))
+    shown = show.write(Path(root).absolute() / named, found) if page else None
+    if json:
+        print_json(found)
+        return
+    console().print(show.terminal(found))
+    if shown:
+        console().print(Text(f"page  {shown}"), soft_wrap=True)
