@@ -190,12 +190,18 @@ def runs(
             "exit": record["exit_code"],
             "seconds": round(record["seconds"], 1),
             "cached": sum(node["cached"] for node in record["nodes"].values()),
-            "gates": "; ".join(gate["reason"] for gate in record["gates"]),
+            "gates": _gates(record["gates"]),
             "version": (record["pushed"] or {}).get("version", ""),
         }
         for record in records.read_all(root, task)
     ]
     print_rows(rows, as_json=json)
+
+
+def _gates(gates: list[dict[str, Any]]) -> str:
+    """The failed ones by name, or how many there were."""
+    failed = [gate["name"] for gate in gates if not gate["passed"]]
+    return f"failed: {', '.join(failed)}" if failed else f"{len(gates)} passed" if gates else ""
 
 
 @app.command()

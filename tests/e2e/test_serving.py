@@ -1,5 +1,6 @@
 """From the push to a client's answer and back: real runs, a real server, the commands that a user types."""
 
+import csv
 import json
 import os
 import signal
@@ -136,8 +137,7 @@ def test_push_serve_predict_rollback_predict(first: Run, root: Path, server: Ser
         "predict", "taxi_tips", "--root", str(root), "--data", str(rows), "--out", str(out), project=PROJECT
     )
     assert said.returncode == 0, said.stderr
-    header, line = out.read_text().splitlines()
-    answered = dict(zip(header.split(","), line.split(","), strict=True))
+    (answered,) = csv.DictReader(out.open(newline=""))
     assert float(answered["probability"]) == pytest.approx(before, abs=1e-6)
     assert answered["model_version"] == old
 
