@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -141,9 +142,12 @@ def run(
     )
     resumed_from = None
     if resume:
-        if config != RunConfig(task=task, root=root):
+        bare = RunConfig(task=task, root=config.root)
+        other = [field.name for field in fields(config) if getattr(config, field.name) != getattr(bare, field.name)]
+        if other:
             raise UsageError(
-                "--resume continues a run with its own settings. Expected no other flag but --task, --root"
+                "--resume continues a run with its own settings. Expected no other flag but --task, --root, --plan, "
+                f"--json. Received one that sets {', '.join(other)}"
             )
         config, resumed_from = _unfinished(config)
     if plan:

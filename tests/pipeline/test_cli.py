@@ -192,6 +192,11 @@ def test_resume_takes_up_the_last_run_that_failed_with_its_own_settings(
     monkeypatch.setattr(local, "plan", lambda config: asked.append(config) or [])
     assert millrace("run", "--root", str(tmp_path), "--resume", "--plan")[0] == 0
     assert asked == [RunConfig("taxi_tips", root=str(tmp_path), overrides=("training.steps=3",), cache=True)]
+    monkeypatch.chdir(tmp_path.parent)
+    assert millrace("run", "--root", tmp_path.name, "--resume", "--plan")[0] == 0
+    assert asked[1] == asked[0]
+    code, _, err = millrace("run", "--root", str(tmp_path), "--resume", "--no-cache")
+    assert code == 2 and "Received one that sets cache" in err
 
 
 def test_resume_of_a_run_that_ended_is_refused(millrace: Any, tmp_path: Path) -> None:
