@@ -24,10 +24,10 @@ check: env
 	.venv/bin/lint-imports
 
 unit: env browser
-	$(PY) -m pytest -m "not e2e" $(PYTEST)
+	$(PY) -m pytest -m "not e2e" -n 2 --dist loadfile $(PYTEST)
 
 e2e: env browser
-	$(PY) -m pytest -m e2e $(PYTEST)
+	$(PY) -m pytest -m e2e -n 2 --dist loadfile $(PYTEST)
 
 bench: env
 	$(PY) -m benchmarks.template $(ARGS)

@@ -2,6 +2,11 @@
 
 from tfx.types import artifact
 
+FORCED = "forced"
+"""Custom property of a ModelBlessing: 1 where a gate failed, and the blessing was given for a reason of the user's."""
+VERDICTS = "verdicts"
+"""Custom property of a ModelBlessing: how many verdicts it rests on."""
+
 
 class Quarantine(artifact.Artifact):
     """The rows that were kept out, each with its reason, and the account of all rows: see pipeline/ingest/account.py."""

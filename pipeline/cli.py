@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -151,9 +152,12 @@ def run(
     )
     resumed_from = None
     if resume:
-        if config != RunConfig(task=task, root=root):
+        bare = RunConfig(task=task, root=config.root)
+        other = [field.name for field in fields(config) if getattr(config, field.name) != getattr(bare, field.name)]
+        if other:
             raise UsageError(
-                "--resume continues a run with its own settings. Expected no other flag but --task, --root"
+                "--resume continues a run with its own settings. Expected no other flag but --task, --root, --plan, "
+                f"--json. Received one that sets {', '.join(other)}"
             )
         config, resumed_from = _unfinished(config)
     if plan:
@@ -200,12 +204,18 @@ def runs(
             "exit": record["exit_code"],
             "seconds": round(record["seconds"], 1),
             "cached": sum(node["cached"] for node in record["nodes"].values()),
-            "gates": "; ".join(gate["reason"] for gate in record["gates"]),
+            "gates": _gates(record["gates"]),
             "version": (record["pushed"] or {}).get("version", ""),
         }
         for record in records.read_all(root, task)
     ]
     print_rows(rows, as_json=json)
+
+
+def _gates(gates: list[dict[str, Any]]) -> str:
+    """The failed ones by name, or how many there were."""
+    failed = [gate["name"] for gate in gates if not gate["passed"]]
+    return f"failed: {', '.join(failed)}" if failed else f"{len(gates)} passed" if gates else ""
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """`millrace deploy`: files for TensorFlow Serving under Docker Compose and for KServe, made from a task.
 
-millrace deploy compose taxi_tips --output serving/
+millrace deploy compose taxi_tips --output deployment/
 millrace deploy kserve taxi_tips --storage s3://models/taxi_tips --output kserve.yaml
 """
 
@@ -35,7 +35,7 @@ _Root = Annotated[str, typer.Option(help="Folder of all runs.")]
 def compose(
     task: _Name,
     root: _Root = "runs",
-    output: Annotated[str, typer.Option(help="Folder for the three files.")] = "serving",
+    output: Annotated[str, typer.Option(help="Folder for the three files.")] = "deployment",
     rest_port: Annotated[int, typer.Option(help="For REST.")] = render.Compose.rest_port,
     grpc_port: Annotated[int, typer.Option(help="For gRPC.")] = render.Compose.grpc_port,
     host: Annotated[str, typer.Option(help="Address of this machine to listen at.")] = render.Compose.host,

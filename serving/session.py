@@ -6,6 +6,7 @@ does not, so that what answers here answers there.
 
 import re
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,8 @@ class SessionModel:
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph)
         self._calls: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}
+        # At the end of the process, too, and before TensorFlow is gone: a call that is freed after it complains.
+        self._end = weakref.finalize(self, _free, self._calls, self._session)
         self._lock = threading.Lock()
         try:
             with self._graph.as_default():
@@ -138,8 +141,12 @@ class SessionModel:
 
     def close(self) -> None:
         """Frees the session; no call may be under way."""
-        self._calls.clear()
-        self._session.close()
+        self._end()
+
+
+def _free(calls: dict[Any, Any], session: Any) -> None:
+    calls.clear()
+    session.close()
 
 
 def _tensors(infos: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, path_utils
 
+from components.artifacts import FORCED, VERDICTS
 from components.evaluator import analysis
 from components.evaluator.inference import columns_of
 from pipeline import tasks
@@ -22,8 +23,6 @@ from pipeline.evidence.tables import BASELINE, CANDIDATE
 from pipeline.push import history
 from pipeline.push.versions import Places
 
-FORCED = "forced"
-"""Custom property of a blessing: 1 where gates failed and the model was promoted all the same."""
 FORCE_REASON = "force_reason"
 
 
@@ -109,6 +108,7 @@ def bless(
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, baseline.id)
     if "current_component_id" in exec_properties:
         blessing.set_string_custom_property("component_id", exec_properties["current_component_id"])
+    blessing.set_int_custom_property(VERDICTS, len(evidence["verdicts"]))
     if evidence["forced"]:
         blessing.set_int_custom_property(FORCED, 1)
         blessing.set_string_custom_property(FORCE_REASON, evidence["force_reason"])

@@ -23,7 +23,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
-from components.artifacts import LiteModel
+from components.artifacts import FORCED, VERDICTS, LiteModel
 from pipeline.push import contract, history, targets, versions
 from pipeline.push.load_check import WARM_UP
 from pipeline.push.settings import Push, target_of
@@ -36,10 +36,6 @@ WITHHELD = "withheld"
 """Custom property of a PushedModel that was not pushed although it passed: the sentence that says why."""
 REFUSED = "refused"
 """Likewise, where its signatures are not those of the served version, on which clients rely."""
-FORCED = "forced"
-"""Custom property of a ModelBlessing: 1 where a gate failed, and the blessing was given for a reason of the user's."""
-VERDICTS = "verdicts"
-"""Custom property of a ModelBlessing, if the Evaluator sets it: how many verdicts the blessing rests on."""
 _WARM_UP_SOURCE = "warmup/tf_serving_warmup_requests"
 
 

@@ -158,11 +158,15 @@ def _of_columns(columns: Any, inputs: Mapping[str, Tensor]) -> dict[str, np.ndar
             )
         (name,) = inputs
         return {name: to_array(columns, name, inputs[name])}
-    try:
-        return {name: to_array(columns[name], name, tensor) for name, tensor in inputs.items()}
-    except KeyError as missing:
-        name = missing.args[0]
-        raise _invalid(f"Missing named input: {name} in 'inputs' object.{hint(columns, [name])}") from None
+    arrays = {}
+    for name, tensor in inputs.items():
+        if name not in columns:
+            raise _invalid(f"Missing named input: {name} in 'inputs' object.{hint(columns, [name])}")
+        try:
+            arrays[name] = to_array(columns[name], name, tensor)
+        except _ElementError as error:
+            raise ServingError(error.code, f"{error.message}, input {name}") from None
+    return arrays
 
 
 def to_array(values: Any, name: str, tensor: Tensor) -> np.ndarray:

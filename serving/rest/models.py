@@ -135,8 +135,17 @@ def _signature(servable: Servable, name: str) -> Signature:
 
 
 def _explained(error: ServingError, signature: Signature, inputs: Mapping[str, np.ndarray]) -> ServingError:
-    """What TensorFlow says of bytes that are no image, with the inputs that can hold them; it names neither input nor row."""
-    if error.code is not Code.INVALID_ARGUMENT or not _OF_IMAGES.search(error.message):
+    """What TensorFlow says, with the inputs that can be at fault: it names neither input nor row.
+
+    Two faults are known: columns of different lengths, and bytes that are no image.
+    """
+    if error.code is not Code.INVALID_ARGUMENT:
+        return error
+    rows = {name: len(array) for name, array in inputs.items() if array.ndim}
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f"{name} has {count}" for name, count in rows.items())
+        return ServingError(error.code, f"Expected as many rows of each input. Received: {told}. {error.message}")
+    if not _OF_IMAGES.search(error.message):
         return error
     strings = [f"{name} {shape_text(array.shape)}" for name, array in inputs.items() if array.dtype == object]
     return ServingError(

@@ -18,7 +18,7 @@ def test_a_first_run_pushes(first: Run, root: Path) -> None:
     assert all(node["state"] == "done" and not node["cached"] for node in record["nodes"].values())
     assert list(record["nodes"]) == [
         "SchemaGen", "ExampleGen", "StatisticsGen", "Transform", "ExampleValidator", "PreviousData", "ServedData",
-        "DataChecks", "DataGate", "Trainer", "Baseline", "Evaluator", "ServingCheck", "Pusher",
+        "DataChecks", "DataGate", "Trainer", "Baseline", "ServingCheck", "Evaluator", "Pusher",
     ]  # fmt: skip
     assert record["metrics"]["auc"] > 0.935
     assert record["metrics"]["binary_accuracy"] > 0.85

@@ -66,6 +66,9 @@ def _save(path: Path, plus: float) -> None:
         with tf.control_dependencies([tf.debugging.assert_less(x, 10.0, message="too large")]):
             return {"y": tf.identity(x)}
 
+    def joint(a, b):
+        return {"y": a + b}
+
     def slow(steps):
         return {
             "y": tf.while_loop(
@@ -94,6 +97,7 @@ def _save(path: Path, plus: float) -> None:
         "serving_default": (half, floats),
         "mixed": (mixed, tf.TensorSpec([None, 2], tf.float32, name="a"), tf.TensorSpec([None], tf.string, name="b")),
         "fails": (fails, floats),
+        "joint": (joint, tf.TensorSpec([None], tf.float32, name="a"), tf.TensorSpec([None], tf.float32, name="b")),
         "slow": (slow, tf.TensorSpec([None], tf.int32, name="steps")),
         "images": (images, tf.TensorSpec([None], tf.string, name="photo")),
         "regress": (regress, texts),

@@ -75,6 +75,7 @@ class TestRefused:
             ({}, "Missing 'inputs' or 'instances' key"),
             ({"instances": ["a"]}, "is not of expected type: float"),
             ({"instances": [[1.0], [2.0]]}, "wrong shape"),
+            ({"inputs": {"x": ["a"]}}, "is not of expected type: float (at [0]), input x"),
             ({"instances": [{"y": 1.0}]}, "does not have named input: y"),
             ({"signature_name": 3, "instances": [1.0]}, "'signature_name' key must be a string value"),
             (
@@ -92,6 +93,12 @@ class TestRefused:
         assert error(rest.predict(body, "no"), 404) == "Servable not found for request: Latest(no)"
         assert error(rest.predict(body, "toy/versions/3"), 404) == "Servable not found for request: Specific(toy, 3)"
         assert "nope" in error(rest.predict(body, "toy/labels/nope"), 400)
+
+    def test_columns_of_other_lengths_are_named(self, rest):
+        message = error(
+            rest.predict({"signature_name": "joint", "inputs": {"a": [1.0, 2.0], "b": [1.0, 2.0, 3.0]}}), 400
+        )
+        assert message.startswith("Expected as many rows of each input. Received: a has 2, b has 3. ")
 
     def test_the_model_fails(self, rest):
         message = error(rest.predict({"signature_name": "fails", "instances": [11.0]}), 400)
