@@ -49,7 +49,7 @@ def summary(record: dict[str, Any]) -> RenderableType:
     if record.get("tuning"):
         parts += [Text(""), _trials(record["tuning"])]
     if record["metrics"]:
-        parts += [Text(""), _metrics(record)]
+        parts += [Text(""), _metrics(record), *_gates_of_groups(record)]
         parts += _weakest(record.get("classes") or {})
     if record.get("lite"):
         parts += [Text(""), *_lite(record["lite"])]
@@ -125,13 +125,7 @@ def _metrics(record: dict[str, Any]) -> Table:
         interval = record.get("intervals", {}).get(name)
         wide = interval and interval[0] < interval[1]
         verdicts = [gate for gate in record["gates"] if gate["name"].split()[0] == name]
-        mark = Text("\n").join(
-            Text.assemble(
-                ("✓ " if gate["passed"] else "✗ ", "green" if gate["passed"] else "bold red"),
-                gate["name"].removeprefix(f"{name} "),
-            )
-            for gate in verdicts
-        )
+        mark = Text("\n").join(Text.assemble(_mark(gate), gate["name"].removeprefix(f"{name} ")) for gate in verdicts)
         shown.add_row(
             name,
             "none" if value is None else _number(value),
@@ -140,6 +134,19 @@ def _metrics(record: dict[str, Any]) -> Table:
             mark,
         )
     return shown
+
+
+def _mark(gate: dict[str, Any]) -> tuple[str, str]:
+    return ("✓ ", "green") if gate["passed"] else ("✗ ", "bold red")
+
+
+def _gates_of_groups(record: dict[str, Any]) -> list[RenderableType]:
+    """The verdicts on gaps between groups, which are of no metric in the table."""
+    return [
+        Text.assemble(_mark(gate), gate["name"], "" if gate["candidate"] is None else f": {_number(gate['candidate'])}")
+        for gate in record["gates"]
+        if gate.get("metric") and gate["name"].split()[0] not in record["metrics"]
+    ]
 
 
 def _weakest(classes: dict[str, dict[str, float]]) -> list[RenderableType]:

@@ -1,13 +1,17 @@
 """Whole runs, in processes of their own, as a user starts them."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browsing import DESKTOP, PHONE, Open, browser, open_page, wrong_figures
 from e2e_support import Run, run
 
 from pipeline.sources import bundled_taxi_trips
+
+__all__ = ["browser", "open_page"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,6 +38,22 @@ def taxi_rows() -> list[list[str]]:
     """The header and 3,000 rows of the bundled trips."""
     with (Path(bundled_taxi_trips()) / "data.csv").open(newline="") as stream:
         return list(csv.reader(stream))[:3001]
+
+
+@pytest.fixture
+def check_report(open_page: Open) -> Callable[[Run], None]:
+    """A function: the page of a run is silent, offline, accessible and as report.json says, on a desk and in a hand."""
+
+    def check(done: Run) -> None:
+        page = Path(done.record["report"])
+        for width, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
+            opened = open_page(page, width, scheme)
+            assert (opened.too_wide(), opened.serious(), opened.complaints, opened.requests) == (0, [], [], [])
+        assert len(opened.figures()) >= 10
+        assert wrong_figures(opened, page.with_name("report.json")) == []
+        assert json.loads(page.with_name("report.json").read_text("utf-8"))["problems"] == []
+
+    return check
 
 
 @pytest.fixture

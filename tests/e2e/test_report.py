@@ -1,13 +1,12 @@
 """The pages of whole runs, pushed and stopped, in a real browser: silent, offline, accessible, and as report.json says."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browsing import DESKTOP, PHONE, Open, browser, open_page, wrong_figures
+from browsing import DESKTOP, PHONE, Open, wrong_figures
 from e2e_support import Run, run
-
-__all__ = ["browser", "open_page"]
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +73,17 @@ def test_no_table_is_cut_off_on_paper(page: Path, open_page: Open) -> None:
     opened.page.emulate_media(media="print")
     opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert opened.too_wide() <= 0
+
+
+@pytest.mark.parametrize("task", ["digits", "movie_reviews"])
+def test_pages_of_pictures_and_texts(task: str, tmp_path: Path, check_report: Callable[[Run], None]) -> None:
+    done = run("--root", str(tmp_path), "--task", task)
+    assert done.code in (0, 11), done.text
+    check_report(done)
+
+
+def test_the_page_of_a_run_that_failed(tmp_path: Path, open_page: Open, check_report: Callable[[Run], None]) -> None:
+    done = run("--root", str(tmp_path), "--task", "digits", "--set", "training.optimizer.learning_rate=1e30")
+    assert (done.code, done.record["outcome"]) == (1, "failed"), done.text
+    check_report(done)
+    assert "Trainer" in open_page(Path(done.record["report"])).page.inner_text(".answer")

@@ -1,6 +1,7 @@
 """The taxi tasks on real rows: pushed, cached, compared with a baseline, held back."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,9 @@ def test_a_second_run_is_cached(first: Run, root: Path) -> None:
     assert served(root, "taxi_tips") == [first.record["pushed"]["version"]]
 
 
-def test_a_candidate_is_compared_with_the_baseline_and_a_worse_one_is_held_back(first: Run, root: Path) -> None:
+def test_a_candidate_is_compared_with_the_baseline_and_a_worse_one_is_held_back(
+    first: Run, root: Path, check_report: Callable[[Run], None]
+) -> None:
     """A model trained for two steps with a tiny rate guesses: the gates say so, and the served model stays."""
     worse = run("--root", str(root), "--set", "training.steps=2", "--set", "training.optimizer.learning_rate=1e-6")
     assert (worse.code, worse.record["outcome"]) == (11, "not_blessed"), worse.text
@@ -116,6 +119,7 @@ def test_a_candidate_is_compared_with_the_baseline_and_a_worse_one_is_held_back(
     assert worse.record["pushed"] is None
     assert worse.record["nodes"]["Transform"]["cached"]
     assert served(root, "taxi_tips") == [first.record["pushed"]["version"]]
+    check_report(worse)
 
 
 def test_a_failed_gate_is_passed_over_with_a_reason_that_stays(first: Run, root: Path) -> None:
@@ -153,8 +157,9 @@ def test_a_part_of_the_graph(first: Run, root: Path) -> None:
     assert "Did you mean 'Trainer'?" in wrong.text
 
 
-def test_the_fare_task(root: Path) -> None:
+def test_the_fare_task(root: Path, check_report: Callable[[Run], None]) -> None:
     fare = run("--root", str(root), "--task", "taxi_fare")
     assert (fare.code, fare.record["outcome"]) == (0, "pushed"), fare.text
     assert fare.record["metrics"]["mae"] < 2.0
     assert fare.record["metrics"]["squared_pearson"] > 0.8
+    check_report(fare)

@@ -161,3 +161,14 @@ def test_tf_lite_is_shown_beside_the_full_model() -> None:
 def test_a_model_that_tf_lite_can_not_hold_is_said() -> None:
     text = shown(record(lite={"part": None, "not_converted": "the whole graph does not convert: it is too deep"}))
     assert "TF Lite: the whole graph does not convert: it is too deep" in text
+
+
+def test_gates_on_gaps_between_groups_are_below_the_metrics() -> None:
+    gap = {
+        "name": "tpr_gap per company at most 0.2",
+        "metric": "tpr_gap",
+        "passed": False,
+        "reason": "",
+        "candidate": 0.31,
+    }
+    assert "✗ tpr_gap per company at most 0.2: 0.3100" in shown(record(gates=[gap]))
