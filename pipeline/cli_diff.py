@@ -4,12 +4,14 @@ millrace diff previous last
 millrace diff served last --task taxi_tips --page
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
+from pipeline.errors import UsageError
 from pipeline.terminal import console, print_json
 
 
@@ -26,6 +28,11 @@ def diff(
 
     named = pick.task_of(root, task, (a, b))
     folders = [pick.folder_of(root, named, name) for name in (a, b)]
+    if folders[0] == folders[1]:
+        raise UsageError(
+            f"diff: expected two runs. Received: {a} and {b}, which are both {folders[0].name}. Next: millrace runs"
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded
 
     from pipeline.report import sources, written
     from pipeline.report.diff import compare, show

@@ -17,10 +17,8 @@ from pipeline.labels import Classes, Label, MultiLabel
 
 _SMALLEST = 1e-7
 """Probability below which a cross-entropy grows no more; Keras has the same."""
-_UNBOUNDED = frozenset(
-    {"binary_cross_entropy", "cross_entropy", "mae", "mse", "rmse"}
-    | {"example_count", "mean_label", "mean_prediction", "calibration"}
-)
+_FROM_NOTHING = frozenset({"binary_cross_entropy", "cross_entropy", "mae", "mse", "rmse", "example_count"})
+_UNBOUNDED = frozenset({"mean_label", "mean_prediction", "calibration"})
 
 
 def statistic(name: str, label: Label, target: np.ndarray, answers: np.ndarray) -> Statistic:
@@ -46,7 +44,9 @@ def statistic(name: str, label: Label, target: np.ndarray, answers: np.ndarray) 
 
 def range_of(name: str) -> tuple[float, float]:
     """The smallest and the largest value that a metric can have."""
-    return (-np.inf, np.inf) if name in _UNBOUNDED else (0.0, 1.0)
+    if name in _UNBOUNDED:
+        return -np.inf, np.inf
+    return (0.0, np.inf) if name in _FROM_NOTHING else (0.0, 1.0)
 
 
 def support(name: str, label: Label, target: np.ndarray, answers: np.ndarray) -> int:

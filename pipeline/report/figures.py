@@ -58,7 +58,7 @@ def precise(value: float | None) -> str:
     """Six digits, of numbers that differ in their last ones, such as latitudes: 41.8786."""
     if value is None or isinstance(value, int) or math.isnan(value):
         return number(value)
-    return f"{value:,.6g}"
+    return f"{value:,.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:,.6g}"
 
 
 def count(value: float | None) -> str:
@@ -67,11 +67,13 @@ def count(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share of 1: 12.3 %, <0.1 %."""
+    """A share of 1: 12.3 %, <0.1 %, >99.9 %."""
     if value is None or math.isnan(value):
         return NOTHING
     if 0 < value < 0.001:
         return "<0.1 %"
+    if 0.9995 <= value < 1:
+        return ">99.9 %"
     return f"{100 * value:.1f} %"
 
 

@@ -91,7 +91,11 @@ def _metrics(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def reason_of(record: Mapping[str, Any], task: Task | None) -> str:
     """Why a run ended as it did, on one line; without what may be a value of a sensitive column."""
-    told = " ".join(str(record.get("reason") or "").split())
+    failed = [gate["name"] for gate in record.get("gates", ()) if not gate["passed"]]
+    if failed and record["outcome"] in ("not_blessed", "serving_blocked"):
+        told = f"broken: {', '.join(failed)}"
+    else:
+        told = " ".join(str(record.get("reason") or "").split()).replace(": - ", ": ")
     if told and (task is None or task.sensitive):
         unknown = "the task can't be loaded, so its sensitive columns are not known"
         return f"Not shown: {unknown if task is None else 'the task has sensitive columns'}. It is in run.json"
@@ -172,20 +176,17 @@ def charts(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     runs = found["runs"][:_DRAWN][::-1]
     drawn = []
     for position, metric in enumerate(found["metrics"]):
-        points = [(run, run["metrics"][position]) for run in runs if run["metrics"][position]["value"] is not None]
-        intervals = [own["interval"] or [own["value"]] * 2 for _, own in points]
-        values = [own["value"] for _, own in points]
-        drawn.append(_trend(metric, metric, [run for run, _ in points], values, intervals))
+        points = [run["metrics"][position] for run in runs]
+        intervals = [own["interval"] or [own["value"]] * 2 for own in points]
+        drawn.append(_trend(metric, metric, runs, [own["value"] for own in points], intervals))
     taken: dict[str, tuple[str, Callable[[Mapping[str, Any]], Any]]] = {
         "Rows": ("rows that came in", lambda run: run["rows"]),
         "Drift": ("largest distance over its threshold; above 1 it is too far", lambda run: (run["drift"] or {}).get("ratio")),
         "Time": ("seconds, cached nodes included", lambda run: run["seconds"]),
     }  # fmt: skip
     for title, (axis, value) in taken.items():
-        own = [run for run in runs if value(run) is not None]
-        drawn.append(
-            _trend(title, axis, own, [value(run) for run in own], None, limit=1.0 if title == "Drift" else None)
-        )
+        taken_of = [value(run) for run in runs]
+        drawn.append(_trend(title, axis, runs, taken_of, None, limit=1.0 if title == "Drift" else None))
     return [chart for chart in drawn if chart is not None]
 
 
@@ -193,16 +194,24 @@ def _trend(
     title: str,
     axis: str,
     runs: Sequence[Mapping[str, Any]],
-    values: Sequence[float],
-    intervals: Sequence[Sequence[float]] | None,
+    values: Sequence[float | None],
+    intervals: Sequence[Sequence[float | None]] | None,
     limit: float | None = None,
 ) -> dict[str, Any] | None:
-    """A line over runs, in their order, with dots that tell pushed runs from others by shape."""
-    if len(runs) < 2:
+    """A line over runs, in their order, with dots that tell pushed runs from others by shape; None where two have no value.
+
+    All charts have the same runs at the same places; it breaks where one has no value.
+    """
+    if sum(value is not None for value in values) < 2:
         return None
     pushed = ["pushed" if run["outcome"] == "pushed" else "not pushed" for run in runs]
     table = drawing.table(run=list(range(len(runs))), value=list(values), outcome=pushed)
-    order = alt.X("run:Q", title="runs, oldest first", axis=alt.Axis(labels=False, ticks=False, grid=False))
+    order = alt.X(
+        "run:Q",
+        title="runs, oldest first",
+        axis=alt.Axis(labels=False, ticks=False, grid=False),
+        scale=alt.Scale(domain=[0, len(runs) - 1], nice=False),
+    )
     scale = alt.Scale(zero=intervals is None, nice=True)
     value = alt.Y("value:Q", title=None, scale=scale)
     shape = alt.Shape(

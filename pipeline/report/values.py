@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 _LONGEST = 1000
@@ -27,6 +28,12 @@ def text(value: Any, longest: int = _LONGEST) -> str | None:
             return f"0x {shown.hex(' ')}{' …' if len(shown) < len(value) else ''}"
     whole = str(value).encode("utf-8", "backslashreplace").decode("utf-8")
     return whole if len(whole) <= longest else f"{whole[:longest]}…"
+
+
+def from_home(path: str) -> str:
+    """A path without the name of the user: `~/trips.csv`."""
+    home = str(Path.home())
+    return f"~{path.removeprefix(home)}" if path.startswith(f"{home}/") else path
 
 
 def number(value: float | None, *, whole: bool = False) -> float | None:

@@ -43,8 +43,8 @@ def next_step(record: Mapping[str, Any]) -> NextStep:
             "mend the data and run again; each cause says what to do where the data is right:", run_command(config)
         ),
         "not_blessed": NextStep(
-            f"improve the model, or review the gates in pipeline/tasks/{task}.py, and run again; the report shows "
-            "the slices in which it is weak:",
+            f"improve the model (its settings and the task are in pipeline/tasks/{task}.py, the slices in which it is weak "
+            "in the report) or review the gates, and run again with what has changed:",
             run_command(config),
         ),
         "serving_blocked": NextStep(

@@ -40,6 +40,12 @@ def make(folder: Path, seconds: float = SECONDS) -> Path:
     Raises:
       MillraceError: it could not be made, or not in this time.
     """
+    logs = folder / "logs"
+    try:
+        logs.mkdir(exist_ok=True)
+        (logs / LOG).open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise _unwritable(logs, error) from error
     path: Path = processes.call(_make, folder, log=folder / "logs" / LOG, seconds=seconds)
     return path
 
@@ -49,4 +55,14 @@ def _make(folder: Path) -> Path:
     from pipeline.report import build
 
     logging.getLogger().setLevel(logging.WARNING)
-    return build.report_of(folder)
+    try:
+        return build.report_of(folder)
+    except OSError as error:
+        raise _unwritable(folder.parent.parent / "reports", error) from error
+
+
+def _unwritable(place: Path, error: OSError) -> MillraceError:
+    return MillraceError(
+        f"report: {place} can't be written: {error.strerror or error}. Next: free or mend that place, or ask for the report "
+        "of a copy of the root, with --root"
+    )

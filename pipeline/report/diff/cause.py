@@ -32,7 +32,11 @@ def changes(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     for kind in KINDS[2:]:
         listed = found[kind]["changes"]
         parts.append((kind, None if listed is None else bool(listed), _listed(listed)))
-    judging = all(each["name"].split(".")[0] in JUDGING for each in found["parameters"]["changes"])
+    makers = [each for each in found["parameters"]["changes"] if each["name"].split(".")[0] not in JUDGING]
+    judging = not makers
+    parts = [
+        (kind, changed, _listed(makers) if kind == "parameters" and makers else said) for kind, changed, said in parts
+    ]
     return [
         {
             "kind": kind,

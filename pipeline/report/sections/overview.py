@@ -5,6 +5,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from pipeline.push import history
+from pipeline.push.versions import Places
 from pipeline.report.privacy import Privacy
 from pipeline.report.sections import failure
 from pipeline.report.sources import Run
@@ -38,7 +40,7 @@ def collect(run: Run) -> dict[str, Any]:
         "next": {"before": step.before, "command": step.command, "after": step.after},
         "gates": _gates(run),
         "metrics": _metrics(run),
-        "compared": (record.get("compared") or {}).get("said"),
+        "compared": _compared(run),
         "rows": _rows(record),
         "spans": record.get("spans") or [],
         "time": _time(record),
@@ -134,6 +136,19 @@ def _metrics(run: Run) -> list[dict[str, Any]]:
             }
         )
     return sorted(found, key=lambda metric: (all(gate["passed"] for gate in metric["gates"]), not metric["gates"]))
+
+
+def _compared(run: Run) -> str | None:
+    """With what the candidate was compared, in a sentence; None where the Evaluator has not run."""
+    compared = run.record.get("compared")
+    if not compared:
+        return None
+    if compared["status"] == "none":
+        return "There is no baseline: on a first run there is nothing to compare with."
+    models = history.models_of(Places(run.home / "serving" / run.home.name))
+    version = next((version for version, uri in models.items() if uri == compared.get("uri")), None)
+    which = f"version {version}, which was served" if version else "the latest blessed model"
+    return f"The baseline is {which}: {compared['said']}."
 
 
 def _wide(interval: list[float] | None) -> list[float] | None:

@@ -219,8 +219,9 @@ def test_a_container_is_asked_in_the_same_way(exported: Any, copied: Path, engin
     assert reasons(report, passed=False) == {}
     assert report["memory_mb"] is None
     calls = (engine / "calls").read_text().splitlines()
-    assert "--pull never -p 127.0.0.1::8500 -p 127.0.0.1::8501" in calls[1]
-    assert f"-v {tmp_path / 'tiny'}:/models/tiny:ro -e MODEL_NAME=tiny there:1" in calls[1]
+    (started,) = (call for call in calls if call.startswith("run "))
+    assert "--pull never -p 127.0.0.1::8500 -p 127.0.0.1::8501" in started
+    assert f"-v {tmp_path / 'tiny'}:/models/tiny:ro -e MODEL_NAME=tiny there:1" in started
     assert calls[-1].startswith("rm --force millrace-check-")
 
 

@@ -113,3 +113,10 @@ def test_what_a_metric_rests_on() -> None:
     classes = np.array([[0.0], [0], [3]])
     assert support("macro_f1", LABELS[2], classes, np.zeros((3, 5))) == 1
     assert support("accuracy", LABELS[2], classes, np.zeros((3, 5))) == 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "bounds"), [("mae", (0.0, np.inf)), ("auc", (0.0, 1.0)), ("calibration", (-np.inf, np.inf))]
+)
+def test_no_interval_goes_beyond_what_a_metric_can_be(metric: str, bounds: tuple[float, float]) -> None:
+    assert range_of(metric) == bounds

@@ -73,3 +73,9 @@ def test_a_long_name_is_shortened_in_the_middle_and_told_within_bounds() -> None
     assert ">aaaa" in shown
     assert "cccc</bdi>" in shown
     assert "(10,080 characters)" in shown
+
+
+def test_shares_that_are_nearly_all_and_large_means() -> None:
+    assert figures.percent(10_021 / 10_022) == ">99.9 %"
+    assert figures.percent(1.0) == "100.0 %"
+    assert figures.precise(1_408_510_000.5) == "1,408,510,000"

@@ -22,7 +22,14 @@ def collect(facts: Facts) -> dict[str, Any] | None:
     `ratio` is the distance by its threshold. A distance `exceeds` where it is above the threshold and above what chance
     explains.
     """
-    taken = [entry for entry in facts.measured if entry["check"] in _AGAINST]
+    labels = {(entry["feature"], entry["split"]) for entry in facts.measured if entry["check"] == "label_shift"}
+    taken = [
+        entry
+        for entry in facts.measured
+        # The label's distance between splits is taken once as a column's and once as the label's.
+        if entry["check"] in _AGAINST
+        and not (entry["check"] == "split_drift" and (entry["feature"], entry["split"]) in labels)
+    ]
     if not taken:
         return None
     told = [

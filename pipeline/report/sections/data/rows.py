@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report.sections.data.facts import Facts
-from pipeline.report.values import share, text
+from pipeline.report.values import from_home, share, text
 from pipeline.splits import FolderSplit, HashSplit, SpanSplit, Split, TimeSplit
 
 _FILES = 20
@@ -44,7 +44,7 @@ def accounting(facts: Facts) -> dict[str, Any] | None:
         "gaps": [text(gap) for gap in account.get("gaps", ())],
         "window": account.get("window"),
         "files": [
-            {"file": text(file["file"]), "rows": file["rows"], "quarantined": file["quarantined"]}
+            {"file": text(from_home(file["file"])), "rows": file["rows"], "quarantined": file["quarantined"]}
             for file in files[:_FILES]
         ],
         "file_count": len(files),

@@ -57,6 +57,8 @@ def _lines(points: Sequence[Mapping[str, Any]], x: alt.X, y: alt.Y, names: Seque
 
 def _course(course: Mapping[str, Any]) -> dict[str, Markup]:
     history, best = course["history"], course["best_step"]
+    if len(history) < 2:
+        return {}
     loss = [
         {"x": entry["step"], "y": entry[key], "of": of}
         for key, of in (("loss", "train"), ("val_loss", "eval"))
