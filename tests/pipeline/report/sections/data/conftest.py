@@ -52,6 +52,12 @@ def write_statistics(folder: Path, splits: Mapping[str, statistics_pb2.DatasetFe
 
 
 @pytest.fixture
+def statistics_of() -> Callable[[Columns], statistics_pb2.DatasetFeatureStatisticsList]:
+    """A function: columns to TFDV's statistics."""
+    return dataset
+
+
+@pytest.fixture
 def made(tmp_path: Path, tiny: Task) -> Callable[..., Run]:
     """A function: what the nodes found, to a run. None leaves a node out.
 
