@@ -381,7 +381,7 @@ def _judge(config: RunConfig, states: list[NodeState], record: dict[str, Any]) -
     """Exit code, outcome and reason of a run in which every node that ran ended well."""
     if record["blessed"] is False:
         failed = [gate["reason"] for gate in record["gates"] if not gate["passed"]]
-        return ExitCode.NOT_BLESSED, "not_blessed", "; ".join(failed) or "TFMA did not bless the model"
+        return ExitCode.NOT_BLESSED, "not_blessed", "\n".join(failed) or "TFMA did not bless the model"
     refused = [record["refused"]] if record["refused"] else []
     refused += [
         f"{check['name']}: {check['reason']}"
@@ -389,7 +389,7 @@ def _judge(config: RunConfig, states: list[NodeState], record: dict[str, Any]) -
         if not check["passed"]
     ]
     if refused:
-        return ExitCode.SERVING_BLOCKED, "serving_blocked", "; ".join(refused)
+        return ExitCode.SERVING_BLOCKED, "serving_blocked", "\n".join(refused)
     if record["withheld"]:
         return ExitCode.NOT_BLESSED, "not_blessed", record["withheld"]
     if record["pushed"]:
