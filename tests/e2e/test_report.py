@@ -33,11 +33,7 @@ def page(request: pytest.FixtureRequest) -> Path:
 def test_the_page_is_silent_offline_accessible_and_not_too_wide(
     page: Path, open_page: Open, scheme: str, width: int
 ) -> None:
-    opened = open_page(page, width, scheme)
-    assert opened.too_wide() == 0
-    assert opened.serious() == []
-    assert opened.complaints == []
-    assert opened.requests == []
+    assert open_page(page, width, scheme).faults() == {}
 
 
 def test_every_figure_is_that_of_report_json(page: Path, open_page: Open) -> None:

@@ -43,6 +43,20 @@ class Opened:
             if issue["impact"] in ("serious", "critical")
         ]
 
+    def faults(self, *, audited: bool = True) -> dict[str, object]:
+        """What a page must not have, by kind; empty where it has none.
+
+        Args:
+          audited: also by axe-core, which takes a minute for a page of 500 columns.
+        """
+        found = {
+            "pixels too wide": max(0, self.too_wide()),
+            "complaints": self.complaints,
+            "requests": self.requests,
+            "axe": self.serious() if audited else [],
+        }
+        return {kind: what for kind, what in found.items() if what}
+
     def too_wide(self) -> int:
         """Pixels that the page is wider than the window."""
         return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))

@@ -57,17 +57,20 @@ def page(request: pytest.FixtureRequest, tmp_path: Path, tiny: Task) -> Path:
 def test_a_page_is_silent_offline_accessible_and_not_too_wide(
     page: Path, open_page: Open, scheme: str, width: int
 ) -> None:
-    opened = open_page(page, width, scheme)
-    assert opened.too_wide() == 0
-    assert opened.serious() == []
-    assert opened.complaints == []
-    assert opened.requests == []
+    assert open_page(page, width, scheme).faults() == {}
 
 
 def test_every_figure_is_that_of_report_json(page: Path, open_page: Open) -> None:
     opened = open_page(page)
     assert wrong_figures(opened, page.with_name("report.json")) == []
-    assert "7*7" in opened.page.inner_text("main") or "hostile" not in str(page)
+
+
+def test_text_from_data_is_text(tmp_path: Path, tiny: Task, open_page: Open) -> None:
+    opened = open_page(page_of(run_of(tmp_path, RECORDS["hostile"], tiny)))
+    told = str(opened.page.text_content("main"))
+    assert "{{ 7*7 }}" in told and "<script>alert(1)</script>" in told and "a\\u202etxt.exe" in told
+    assert LONG not in told
+    assert opened.page.locator("main script, main img").count() == 0
 
 
 def test_a_pushed_run_has_all_its_figures(tmp_path: Path, tiny: Task, open_page: Open) -> None:

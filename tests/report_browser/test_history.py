@@ -38,10 +38,8 @@ def test_a_page_is_whole_quiet_and_legible(
     pages: dict[str, Path], open_page: Open, name: str, width: int, scheme: str
 ) -> None:
     opened = open_page(pages[name], width=width, scheme=scheme)
-    assert opened.requests == [] and opened.complaints == []
+    assert opened.faults() == {}
     assert wrong_figures(opened, pages[name].with_suffix(".json")) == []
-    assert opened.too_wide() <= 0
-    assert opened.serious() == []
     assert opened.page.evaluate("window.evil") is None
     assert len(opened.figures()) > 8
 

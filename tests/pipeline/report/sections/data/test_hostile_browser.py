@@ -51,8 +51,7 @@ def test_a_hostile_file_leaves_the_page_safe_quick_and_legible(
     for width, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
         opened = open_page(file, width, scheme)
         assert opened.page.evaluate("performance.getEntriesByType('navigation')[0].domInteractive") < 2000
-        assert (opened.too_wide(), opened.complaints, opened.requests) == (0, [], [])
-        assert columns > 20 or opened.serious() == []  # A minute with all of them.
+        assert opened.faults(audited=columns < 100) == {}
         assert opened.page.evaluate("window.evil") is None
         assert opened.page.locator("main script, main img").count() == 0
     text = str(opened.page.text_content("main"))
