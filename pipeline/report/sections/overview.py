@@ -148,6 +148,8 @@ def _compared(run: Run) -> str | None:
     models = history.models_of(Places(run.home / "serving" / run.home.name))
     version = next((version for version, uri in models.items() if uri == compared.get("uri")), None)
     which = f"version {version}, which was served" if version else "the latest blessed model"
+    if compared["status"] == "compared":
+        return f"The baseline is {which}. Both answered the same rows."
     return f"The baseline is {which}: {compared['said']}."
 
 
