@@ -2,9 +2,10 @@
 # make test   checks and tests                               PYTEST="-k gate" for some of them
 # make env    the environment (called by the others)
 # make bench  our chain against TFX's own template
+# make image  the container image of this checkout    IMAGE=<registry>/<name>[:tag]; make push pushes it
 
 PY := .venv/bin/python
-.PHONY: env browser run test check unit e2e bench format
+.PHONY: env browser run test check unit e2e bench image push format
 
 env:
 	@sh scripts/env.sh
@@ -31,6 +32,12 @@ e2e: env browser
 
 bench: env
 	$(PY) -m benchmarks.template $(ARGS)
+
+image: env
+	@$(PY) scripts/image.py build "$(IMAGE)" $(ARGS)
+
+push: env
+	@$(PY) scripts/image.py push "$(IMAGE)" $(ARGS)
 
 format: env
 	$(PY) -m ruff check --fix .

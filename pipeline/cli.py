@@ -27,7 +27,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
 from pipeline.ingest import selection
 from pipeline.lite import MAX_DIFFERENCE
-from pipeline.runners import local, records, summary
+from pipeline.runners import local, records, remote_root, summary
 from pipeline.runners.progress import Progress
 from pipeline.strategies import NAMES as STRATEGIES
 from pipeline.terminal import console, print_json, print_rows
@@ -49,7 +49,7 @@ def run(
         str | None,
         typer.Option(help="File, folder or pattern (*, {SPAN}, {YYYY}-{MM}-{DD}) in place of the task's own."),
     ] = None,
-    root: Annotated[str, typer.Option(help="Folder of all runs, models and metadata.")] = "runs",
+    root: Annotated[str, typer.Option(help="Folder of all runs, models and metadata, also s3:// or gs://.")] = "runs",
     span: Annotated[
         str | None, typer.Option(help="Newest span to read, a number or a date; default the newest there is.")
     ] = None,
@@ -131,9 +131,11 @@ def run(
     for option in beam or ():
         if not re.fullmatch(r"\w+=.*", option) or option.startswith("runner="):
             raise UsageError(f"--beam {option}: expected KEY=VALUE; the runner is chosen by --beam-runner")
+    place, mirror = remote_root.placed(root)
     config = RunConfig(
         task=task,
-        root=os.path.abspath(root),
+        root=place,
+        mirror=mirror,
         data=_absolute(data),
         span=_span(span, task, data),
         window=window,
@@ -152,7 +154,7 @@ def run(
     )
     resumed_from = None
     if resume:
-        bare = RunConfig(task=task, root=config.root)
+        bare = RunConfig(task=task, root=config.root, mirror=config.mirror)
         other = [field.name for field in fields(config) if getattr(config, field.name) != getattr(bare, field.name)]
         if other:
             raise UsageError(
@@ -207,7 +209,7 @@ def runs(
             "gates": _gates(record["gates"]),
             "version": (record["pushed"] or {}).get("version", ""),
         }
-        for record in records.read_all(root, task)
+        for record in records.read_all(remote_root.brought(root, task, "runs"), task)
     ]
     print_rows(rows, as_json=json)
 
@@ -226,7 +228,8 @@ def doctor(
     """Checks versions, glibc, disk, compiler and folders; says what is missing and how to mend it."""
     from pipeline import doctor as checks
 
-    found = checks.examine(Path(root))
+    place, mirror = remote_root.placed(root)
+    found = checks.examine(Path(mirror or place))
     print_rows(
         [{"": "✓" if c.ok else "✗", "check": c.name, "found": c.found, "next": c.fix} for c in found], as_json=json
     )
@@ -243,7 +246,10 @@ def worker(
     from pipeline.train import remote
 
     tasks.load(task)
-    remote.take_part(RunConfig(task=task, root=root).training)
+    if "://" in root:
+        remote.take_part_by(f"{root.rstrip('/')}/{task}")
+    else:
+        remote.take_part(RunConfig(task=task, root=root).training)
 
 
 app.command(name="run")(run)
@@ -269,7 +275,9 @@ def _span(text: str | None, task: str, data: str | None) -> int | None:
 
 def _unfinished(asked: RunConfig) -> tuple[RunConfig, str]:
     """The configuration of the last run of a task, where it failed, with the cache on."""
-    previous = [record for record in records.read_all(asked.root, asked.task) if record["task"] == asked.task]
+    remote_root.known(asked)
+    found = records.read_all(str(asked.home.parent), asked.task)
+    previous = [record for record in found if record["task"] == asked.task]
     if not previous:
         raise UsageError(f"--resume: no run of {asked.task!r} in {asked.root}. Next: run without --resume")
     last = previous[-1]
@@ -280,7 +288,7 @@ def _unfinished(asked: RunConfig) -> tuple[RunConfig, str]:
     saved: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in last["config"].items()
     }
-    return RunConfig(**{**saved, "root": asked.root, "cache": True}), last["run_id"]
+    return RunConfig(**{**saved, "root": asked.root, "mirror": asked.mirror, "cache": True}), last["run_id"]
 
 
 def guarded(command: Callable[[], Any]) -> int:
@@ -294,7 +302,9 @@ def guarded(command: Callable[[], Any]) -> int:
     except SystemExit as ended:
         return int(ended.code or 0)
     except MillraceError as error:
-        console(stderr=True).print(Text.assemble(("error ", "bold red"), str(error)), soft_wrap=True)
+        console(stderr=True).print(
+            Text.assemble(("error ", "bold red"), remote_root.as_named(str(error))), soft_wrap=True
+        )
         return int(error.exit_code)
     except KeyboardInterrupt:
         return int(ExitCode.FAILED)

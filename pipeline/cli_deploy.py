@@ -17,6 +17,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import UsageError
 from pipeline.push import render
 from pipeline.push.versions import Places
+from pipeline.runners import remote_root
 from pipeline.terminal import console
 
 app = typer.Typer(
@@ -42,6 +43,8 @@ def compose(
     image: Annotated[str, typer.Option(help="The container of TensorFlow Serving.")] = render.Compose.image,
 ) -> None:
     """Writes compose.yaml, models.config and monitoring.config for TensorFlow Serving on the task's served folder."""
+    instead = f"millrace deploy kserve {task} --root {root}, or copy the served folder here and name its root"
+    remote_root.refuse("deploy compose", root, instead)
     folder = RunConfig(task=task, root=os.path.abspath(root)).serving
     made = render.render_compose(tasks.load(task), render.Compose(folder, image, rest_port, grpc_port, host))
     for name, text in made.items():
@@ -68,7 +71,8 @@ def kserve(
     service_account: Annotated[str | None, typer.Option(help="With access to the bucket.")] = None,
 ) -> None:
     """Writes an InferenceService for KServe, for the version that is served now."""
-    served = Places(RunConfig(task=task, root=os.path.abspath(root)).serving).served()
+    remote_root.brought(root, task, "serving")
+    served = Places(remote_root.config_of(task, root).serving).served()
     version = str(served) if served else None
     settings = render.KServe(storage, version, namespace, (min_replicas, max_replicas), cpu, memory, service_account)
     text = render.render_kserve(tasks.load(task), settings)

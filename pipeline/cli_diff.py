@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 from pipeline.errors import UsageError
+from pipeline.runners import remote_root
 from pipeline.terminal import console, print_json
 
 
@@ -26,19 +27,22 @@ def diff(
     """Says what changed from run A to run B in data, schema, code, parameters and metrics, and the likely cause."""
     from pipeline.report.diff import pick
 
-    named = pick.task_of(root, task, (a, b))
-    folders = [pick.folder_of(root, named, name) for name in (a, b)]
+    here = remote_root.brought(root, task, "runs", *(("serving",) if "served" in (a, b) else ()))
+    named = pick.task_of(here, task, (a, b))
+    folders = [pick.folder_of(here, named, name) for name in (a, b)]
     if folders[0] == folders[1]:
         raise UsageError(
             f"diff: expected two runs. Received: {a} and {b}, which are both {folders[0].name}. Next: millrace runs"
         )
+    for folder in folders:
+        remote_root.bring_run(root, named, folder.name)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded
 
     from pipeline.report import sources, written
     from pipeline.report.diff import compare, show
 
     found = written.plain(compare.compare(*(sources.open_run(folder.absolute()) for folder in folders)))
-    shown = show.write(Path(root).absolute() / named, found) if page else None
+    shown = show.write(Path(here).absolute() / named, found) if page else None
     if json:
         print_json(found)
         return

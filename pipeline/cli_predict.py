@@ -18,6 +18,7 @@ import typer
 from pipeline import tasks
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, UsageError, nearest
+from pipeline.runners import remote_root
 from pipeline.terminal import console, print_json
 
 _BEAM_RUNNERS = ("local", "direct")
@@ -77,7 +78,8 @@ def predict(
     from pipeline.predict.run import predict as answer
 
     asked = tasks.load(task)
-    config = RunConfig(task, root=root, beam_runner=beam_runner, beam_options=tuple(beam or ()))  # type: ignore[arg-type]
+    here = remote_root.brought(root, task, "serving") if model is None else root
+    config = RunConfig(task, root=here, beam_runner=beam_runner, beam_options=tuple(beam or ()))  # type: ignore[arg-type]
     folder, number = served.at(model) if model is not None else served.served(config.serving, version)
     with _without_notices():
         models.load(folder)

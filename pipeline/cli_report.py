@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from pipeline.errors import UsageError, nearest
-from pipeline.runners import records, reporting
+from pipeline.runners import records, remote_root, reporting
 from pipeline.terminal import console, print_json
 
 _RECENT = 5
@@ -27,7 +27,10 @@ def report(
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Makes the report of a run, one HTML file that needs no network, and prints its path."""
-    folder = _folder(_chosen(run, task, root), root)
+    here = remote_root.brought(root, task, "runs")
+    record = _chosen(run, task, here)
+    remote_root.bring_run(root, record["task"], record["run_id"])
+    folder = _folder(record, here)
     page = reporting.make(folder, _SECONDS)
     opened = open_ and webbrowser.open(page.as_uri())
     if json:

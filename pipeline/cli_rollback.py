@@ -5,7 +5,6 @@ millrace rollback --task taxi_tips --reason "tips of airport trips are far too l
 millrace rollback --task taxi_tips --to 1795242245
 """
 
-import os
 import shlex
 import tempfile
 from pathlib import Path
@@ -21,7 +20,7 @@ from pipeline.push import load_check, targets, versions
 from pipeline.push import rollback as rollbacks
 from pipeline.push.settings import target_of
 from pipeline.push.versions import Places
-from pipeline.runners import processes, records
+from pipeline.runners import processes, records, remote_root
 from pipeline.terminal import console, print_json, print_rows
 
 _TaskName = Annotated[str, typer.Option(help="Of this task.")]
@@ -39,9 +38,10 @@ def rollback(
     json: _Json = False,
 ) -> None:
     """Serves an earlier version again, if it loads; what it replaces is withdrawn, and not pushed again by itself."""
-    config = RunConfig(task=task, root=os.path.abspath(root))
+    remote_root.brought(root, task, "serving")
+    config = remote_root.config_of(task, root)
     places = _places(config)
-    with records.locked(config):
+    with records.locked(config), remote_root.pushing(config):
         records.wait_for_workers(config.home)
         try:
             histories.recover(places)
@@ -67,7 +67,8 @@ def rollback(
 
 def history(task: _TaskName = "taxi_tips", root: _Root = "runs", json: _Json = False) -> None:
     """Shows what was served when and why, oldest first, and what is served now."""
-    places = _places(RunConfig(task=task, root=os.path.abspath(root)))
+    remote_root.brought(root, task, "serving")
+    places = _places(remote_root.config_of(task, root))
     events = [{**entry, "now": histories.state(places, entry["version"])} for entry in histories.read(places)]
     served = places.served()
     if json:
@@ -126,7 +127,7 @@ def _places(config: RunConfig) -> Places:
     """
     places = Places(config.serving)
     if not places.watched.is_dir() and not places.history.is_file():
-        pushed = sorted(folder.parent.name for folder in Path(config.root).glob("*/serving") if folder.is_dir())
+        pushed = sorted(folder.parent.name for folder in config.home.parent.glob("*/serving") if folder.is_dir())
         raise UsageError(
             f"--task: nothing of {config.task!r} was pushed in {config.root}.{nearest(config.task, pushed)} "
             f"Next: millrace run --task {config.task}"

@@ -18,7 +18,7 @@ from rich.text import Text
 from pipeline import schema as schemas
 from pipeline import tasks
 from pipeline.errors import TaskError, UsageError, nearest
-from pipeline.runners import records
+from pipeline.runners import records, remote_root
 from pipeline.terminal import console, print_json, print_rows
 
 app = typer.Typer(
@@ -213,7 +213,7 @@ def _print_proposal(made: Any, path: Path, root: str) -> None:
 
 
 def _runs(root: str, task: str) -> Path:
-    return Path(os.path.abspath(root)) / task / "runs"
+    return remote_root.config_of(task, root).home / "runs"
 
 
 def _where(root: str) -> str:
@@ -229,11 +229,14 @@ def _record(root: str, task: str, run: str | None) -> dict[str, Any]:
     """
     from pipeline.schema_cycle.evidence import has_data
 
-    found = {record["run_id"]: record for record in records.read_all(os.path.abspath(root), task)}
+    here = remote_root.brought(root, task, "runs")
+    found = {record["run_id"]: record for record in records.read_all(os.path.abspath(here), task)}
     if not found:
         raise UsageError(f"no run of {task!r} in {root}. Next: millrace run --task {task} --root {shlex.quote(root)}")
     if run is not None and run not in found:
         raise UsageError(f"--run: no run {run!r} of {task!r} in {root}.{nearest(run, found)}")
+    if named := [found[run]] if run else [record for record in found.values() if record.get("artifacts")]:
+        remote_root.bring_named(root, named[-1])
     ready = [record for record in found.values() if has_data(record)]
     return found[run] if run is not None else (ready or list(found.values()))[-1]
 

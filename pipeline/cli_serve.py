@@ -18,6 +18,7 @@ import typer
 from pipeline import tasks
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError, nearest
+from pipeline.runners import remote_root
 from pipeline.terminal import console
 from serving import __main__ as server
 from serving import flags, versions
@@ -46,7 +47,9 @@ def serve(
     **given: Any,
 ) -> None:
     """Serves pushed models over TF Serving's REST and gRPC API, until Ctrl-C."""
-    made = settings(task, root, **given)
+    made = settings(task, remote_root.brought(root, task, "serving"), **given)
+    if "://" in root:
+        console().print(f"as {root} serves them now; start it again for newer ones", markup=False, soft_wrap=True)
     for model in made.models:
         console().print(f"{model.name}: {model.base_path}", markup=False, soft_wrap=True)
     console().print(_where(made), markup=False, soft_wrap=True)

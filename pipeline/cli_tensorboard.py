@@ -19,6 +19,7 @@ import typer
 
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError, nearest
+from pipeline.runners import remote_root
 from pipeline.terminal import console
 
 _HOST = "127.0.0.1"
@@ -31,6 +32,7 @@ def tensorboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 6006,
 ) -> None:
     """Opens the training logs of all runs of a task, until Ctrl-C."""
+    root = remote_root.brought(root, task, "runs", "trainings")
     config = RunConfig(task=task, root=root)
     if not trainings(config):
         known = sorted(folder.parent.parent.parent.name for folder in Path(root).glob("*/artifacts/Trainer/model_run"))

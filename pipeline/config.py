@@ -11,7 +11,8 @@ class RunConfig:
 
     Attributes:
       task: its name.
-      root: folder of all runs; this task's are in `<root>/<task>/`.
+      root: folder of all runs, or a place in a bucket, such as `s3://bucket/runs`; this task's are in `<root>/<task>/`.
+      mirror: the local folder that stands for a root in a bucket; see pipeline/remote. None where the root is local.
       data: path of the rows, in place of the task's own.
       span: the newest span to read where the path has `{SPAN}` or a date; None takes the newest that is there.
       window: how many spans to read, up to and with the newest.
@@ -27,6 +28,8 @@ class RunConfig:
       predict: file, folder or pattern of rows that the model answers once it is pushed, or None.
       predict_out: folder that gets a copy of these answers, or None.
       force: why the model is promoted though a gate on it fails, or it was withdrawn; None: it is not.
+      metadata_service: `host:port` of an ML Metadata service that has the records of a root in a bucket; None: the root.
+      only_structure: the nodes are wanted, not what they would read: no file of the data is looked at.
     """
 
     task: str
@@ -46,11 +49,26 @@ class RunConfig:
     predict: str | None = None
     predict_out: str | None = None
     force: str | None = None
+    mirror: str | None = None
+    metadata_service: str | None = None
+    only_structure: bool = False
 
     @property
     def home(self) -> Path:
-        """Folder of the task's runs, artifacts, metadata and served models."""
-        return Path(self.root).absolute() / self.task
+        """Folder of the task's runs, artifacts, metadata and served models, on this machine."""
+        return Path(self.mirror or self.root).absolute() / self.task
+
+    @property
+    def home_url(self) -> str:
+        """The same as the user names it: in the bucket, where the root is in one."""
+        return f"{self.root.rstrip('/')}/{self.task}" if self.mirror else str(self.home)
+
+    def named(self, path: Path) -> str:
+        """A path below `home` as the user names it: what goes into parameters of nodes, whose cache key it is part of.
+
+        `pipeline.mirrored.local` leads back.
+        """
+        return f"{self.home_url}/{path.relative_to(self.home)}"
 
     @property
     def metadata(self) -> Path:

@@ -93,7 +93,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
     ).with_id("PreviousData")
     served = tfx.dsl.Resolver(
         strategy_class=ServedStatistics,
-        config={"watched": str(config.serving)},
+        config={"watched": config.named(config.serving)},
         statistics=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
         pushed=tfx.dsl.Channel(type=standard_artifacts.PushedModel),
         present=statistics.outputs["statistics"],
@@ -142,7 +142,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         tuned.add_upstream_node(gate)
     baseline = tfx.dsl.Resolver(
         strategy_class=ServedBaseline,
-        config={"watched": str(config.serving)},
+        config={"watched": config.named(config.serving)},
         model=tfx.dsl.Channel(type=standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
         candidate=trainer.outputs["model"],
@@ -175,7 +175,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         infra_blessing=serving_check.outputs["blessing"],
         baseline=baseline.outputs["model"],
         lite=lite.outputs["lite"] if lite else None,
-        folder=str(config.serving),
+        folder=config.named(config.serving),
         push=task.push,
         signature_change=task.serving.signature_change,
         forced=config.force,
@@ -217,7 +217,8 @@ def _sqlite(config: RunConfig) -> metadata_store_pb2.ConnectionConfig:
 
 def _example_gen(task: Task, config: RunConfig, known: BaseChannel | None) -> base_node.BaseNode:
     """The task's rows; those of a query by TFX's own component."""
-    source = task.source.at(config.data)
+    made = config.only_structure and isinstance(task.source, sources.Prepared) and not config.data
+    source = sources.Parquet(task.source.path) if made else task.source.at(config.data)
     if isinstance(source, sources.BigQuery):
         return _query_gen(task, source, config)
     base, patterns = selection.patterns(source, task.split)
@@ -264,14 +265,10 @@ def _query_gen(task: Task, source: sources.BigQuery, config: RunConfig) -> base_
 
 def _for_checks(task: Task, config: RunConfig) -> dict[str, str]:
     """What the checks are told: what they depend on, and the state of the serving log."""
-    log = ""
-    if config.serving_log:
-        found = [(path, *files.stat(path)) for path in files.list_files(config.serving_log)]
-        log = json.dumps({"path": config.serving_log, "fingerprint": found})
     return {
         "task": task.name,
         "overrides": json.dumps([o for o in config.overrides if section_of(o) in _CHECKS_SECTIONS]),
-        "serving_log": log,
+        "serving_log": _files(config.serving_log, config) if config.serving_log else "",
         "code": fingerprint.of(
             "components.data_checks.executor",
             settings=(
@@ -280,6 +277,12 @@ def _for_checks(task: Task, config: RunConfig) -> dict[str, str]:
             ),
         ),
     }
+
+
+def _files(path: str, config: RunConfig) -> str:
+    """A path and the state of its files, for a cache key."""
+    found = [] if config.only_structure else [(file, *files.stat(file)) for file in files.list_files(path)]
+    return json.dumps({"path": path, "fingerprint": found})
 
 
 def _measuring(task: Task) -> str:
@@ -293,7 +296,7 @@ def _for_evaluating(task: Task, config: RunConfig) -> dict[str, str]:
     return {
         "task": task.name,
         "overrides": json.dumps([o for o in config.overrides if section_of(o) in _EVALUATION_SECTIONS]),
-        "watched": str(config.serving),
+        "watched": config.named(config.serving),
         "force": config.force or "",
         "code": fingerprint.of("components.evaluator.executor", *sorted(kinds), settings=(task.label, task.evaluation)),
     }
@@ -324,11 +327,10 @@ def _for_serving_check(task: Task, config: RunConfig) -> dict[str, str]:
 
 def _for_predicting(task: Task, config: RunConfig, data: str) -> dict[str, str]:
     """What the inferrer is told, with the state of its files."""
-    found = [(path, *files.stat(path)) for path in files.list_files(data)]
     return {
         "task": task.name,
         "overrides": json.dumps([o for o in config.overrides if section_of(o) in _PREDICT_SECTIONS]),
-        "data": json.dumps({"path": data, "fingerprint": found}),
+        "data": _files(data, config),
         "out": config.predict_out or "",
         "code": fingerprint.of("components.bulk_inferrer.executor", settings=(task.features, task.label)),
     }
@@ -384,7 +386,7 @@ def _for_tuning(task: Task, config: RunConfig) -> dict[str, Any]:
         "overrides": [o for o in config.overrides if section_of(o) not in _NOT_OF_TRAINING - {"tuning"}],
         "search": repr(task.tuning),
         "searching": fingerprint.of("components.tuner.search"),
-        "folder": str(config.home / "tuning"),
+        "folder": config.named(config.home / "tuning"),
     }
 
 
@@ -394,7 +396,7 @@ def _for_training(task: Task, config: RunConfig) -> dict[str, Any]:
     return {
         "task": task.name,
         "overrides": [o for o in config.overrides if section_of(o) not in _NOT_OF_TRAINING],
-        "checkpoints": str(config.training),
+        "checkpoints": config.named(config.training),
         "code": fingerprint.of(
             "pipeline.train.run",
             *sorted({type(part).__module__ for part in (task.model, *task.features)}),

@@ -1,12 +1,11 @@
 """The model that a candidate is compared with."""
 
-from pathlib import Path
-
 import ml_metadata as mlmd
 from tfx import types
 from tfx.dsl.components.common import resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 
+from pipeline import mirrored
 from pipeline.push import history
 from pipeline.push.versions import Places
 
@@ -28,7 +27,7 @@ class ServedBaseline(resolver.ResolverStrategy):
 
     def __init__(self, watched: str) -> None:
         """Takes the folder that a server watches; see pipeline/push/versions.py."""
-        self._places = Places(Path(watched))
+        self._places = Places(mirrored.local(watched))
 
     def resolve_artifacts(
         self, store: mlmd.MetadataStore, input_dict: dict[str, list[types.Artifact]]

@@ -21,7 +21,7 @@ from tfx.utils import io_utils, path_utils
 from pipeline import tasks
 from pipeline.errors import UsageError
 from pipeline.ingest import files
-from pipeline.predict import models, run
+from pipeline.predict import bucket, models, run
 from pipeline.predict.place import ACCOUNT, Place
 from pipeline.predict.request import Request
 
@@ -68,9 +68,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         task = tasks.load(exec_properties["task"], json.loads(exec_properties["overrides"]))
         model = artifact_utils.get_single_instance(input_dict["model"])
         pushed = input_dict.get("pushed_model", [])
-        place = Place.of(f"{exec_properties['out']}/", "parquet") if exec_properties["out"] else None
+        out = exec_properties["out"]
+        place = Place.of(f"{out}/", "parquet") if out and not files.scheme(out) else None
         if place:
             place.check(data, [], overwrite=True)
+        elif out:
+            bucket.check_folder(out, overwrite=True)
         try:
             account = run.predict(
                 Request(
@@ -97,6 +100,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 except OSError as error:
                     raise UsageError(f"predict: {place.path} can't be written: {error.strerror or error}") from error
             account["copy"] = str(place.path)
+        elif out:
+            bucket.put_folder(made, out)
+            account["copy"] = out
         return account
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +15,7 @@ from tfx.utils import io_utils, json_utils, path_utils
 from components.artifacts import FORCED, VERDICTS
 from components.evaluator import analysis
 from components.evaluator.inference import columns_of
-from pipeline import tasks
+from pipeline import mirrored, tasks
 from pipeline.evidence import report
 from pipeline.evidence.standing import Standing
 from pipeline.evidence.tables import BASELINE, CANDIDATE
@@ -87,7 +86,7 @@ def _schema(input_dict: dict[str, list[types.Artifact]]) -> Any:
 
 def _without_artifact(watched: str, candidate: str) -> Standing:
     """Where there is no artifact of a baseline: a first run, or a model that is served and whose artifact is lost."""
-    others = [uri for uri in history.served_models(Places(Path(watched))) if uri != candidate]
+    others = [uri for uri in history.served_models(Places(mirrored.local(watched))) if uri != candidate]
     if not others:
         return Standing("none")
     return Standing("missing", f"{others[0]} is served, and ML Metadata has no such model", others[0])

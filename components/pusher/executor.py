@@ -24,6 +24,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, proto_utils
 
 from components.artifacts import FORCED, VERDICTS, LiteModel
+from pipeline import mirrored
 from pipeline.push import contract, history, targets, versions
 from pipeline.push.load_check import WARM_UP
 from pipeline.push.settings import Push, target_of
@@ -67,7 +68,7 @@ class Executor(tfx_pusher.Executor):
         destination = proto_utils.json_to_proto(
             exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination()
         )
-        folder = destination.filesystem.base_directory
+        folder = str(mirrored.local(destination.filesystem.base_directory))
         places = Places(Path(folder))
         history.recover(places)
         versions.clean(places)

@@ -13,7 +13,6 @@ be cached.
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TypeAlias
 
 import ml_metadata as mlmd
@@ -22,6 +21,7 @@ from tfx import types
 from tfx.dsl.components.common import resolver
 
 from components.data_gate import verdict
+from pipeline import mirrored
 from pipeline.push import history
 from pipeline.push.versions import Places
 
@@ -69,7 +69,7 @@ class ServedStatistics(resolver.ResolverStrategy):
 
     def __init__(self, watched: str) -> None:
         """Takes the folder that a server watches; see pipeline/push/versions.py."""
-        self._places = Places(Path(watched))
+        self._places = Places(mirrored.local(watched))
 
     def resolve_artifacts(self, store: mlmd.MetadataStore, input_dict: Artifacts) -> Artifacts | None:
         """See ResolverStrategy."""

@@ -3,6 +3,7 @@
 TFX sends each row through Beam a second time to transform it, in batches that start at one row. With the in-process
 runner there is nothing to distribute: the same graph on large batches gives the same rows in a fraction of the time.
 On any other runner TFX's own way is taken.
+The analysis reads in batches of one size, see batches.py.
 """
 
 import os
@@ -22,6 +23,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 from tfx_bsl.coders import example_coder
 
+from components.transform.batches import steady_batches
 from pipeline.transform_graph import TransformGraph
 
 _BATCH_ROWS = 8192
@@ -40,6 +42,15 @@ class Executor(tfx_transform.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """See TFX's executor."""
+        with steady_batches(_rows_of(input_dict[standard_component_specs.EXAMPLES_KEY])):
+            self._do(input_dict, output_dict, exec_properties)
+
+    def _do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
         if _IN_PROCESS not in self._beam_pipeline_args:
             super().Do(input_dict, output_dict, exec_properties)
             return
@@ -65,6 +76,19 @@ class Executor(tfx_transform.Executor):
                 for number, shard in enumerate(shards):
                     name = f"transformed_examples-{number:05d}-of-{len(shards):05d}.gz"
                     materialise(output, shard, os.path.join(folder, name))
+
+
+def _rows_of(examples: list[types.Artifact]) -> int:
+    """Rows of a batch of the analysis: the same for the same data."""
+    for artifact in examples:
+        for split in artifact_utils.decode_split_names(artifact.split_names):
+            (folder,) = artifact_utils.get_split_uris([artifact], split)
+            files = tf.data.TFRecordDataset(
+                sorted(tf.io.gfile.glob(io_utils.all_files_pattern(folder))), compression_type="GZIP"
+            )
+            for first in files.batch(_FIRST_ROWS).take(1).as_numpy_iterator():
+                return int(max(1, min(_BATCH_ROWS, _BATCH_BYTES * len(first) // max(1, sum(map(len, first))))))
+    return _BATCH_ROWS
 
 
 def materialise(output: tft.TFTransformOutput, pattern: str, path: str) -> int:

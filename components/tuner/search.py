@@ -9,7 +9,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -23,7 +22,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.v1.components import TunerFnResult
 
 from components.tuner.journal import Journal, Trial
-from pipeline import tasks
+from pipeline import mirrored, tasks
 from pipeline.errors import DataBlocked, MillraceError, UsageError, nearest, summarise
 from pipeline.train.fit import Data, fit
 from pipeline.train.tuned import search_of, values_of
@@ -50,7 +49,8 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
     tuning = search_of(name, overrides)
     data = Data(fn_args.train_files, fn_args.eval_files, tft.TFTransformOutput(fn_args.transform_graph_path))
     journal = Journal(
-        Path(config["folder"]), *(fn_args.train_files, fn_args.eval_files, fn_args.transform_graph_path, config["code"])
+        mirrored.local(config["folder"]),
+        *(fn_args.train_files, fn_args.eval_files, fn_args.transform_graph_path, config["code"]),
     )
     return TunerFnResult(Search(name, overrides, tuning, data, journal, fn_args.working_dir), {})
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from pipeline.errors import DataBlocked, MillraceError, UsageError, hint
+from pipeline.ingest import faults
 from pipeline.ingest.inflate import inflate
 
 EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gcs")}
@@ -180,34 +181,11 @@ def translated(path: str, error_type: type[MillraceError] = UsageError) -> Itera
     except IsADirectoryError as error:
         raise UsageError(f"data: {path} is a folder. Expected a file.") from error
     except PermissionError as error:
-        step = f"chmod +r {path}" if not scheme(path) else "check the credentials and the bucket's policy"
-        raise error_type(f"data: {path} can't be read by this user. Next: {step}") from error
+        if scheme(path):
+            raise error_type(f"data: {path} can't be read: {faults.reason(error)}") from error
+        raise error_type(f"data: {path} can't be read by this user. Next: chmod +r {path}") from error
     except Exception as error:
-        raise error_type(f"data: {path} can't be read: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    """What happened and what to do, from the kind of an error: its text may hold what is secret."""
-    kinds = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
-    if kinds & {"NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError", "RefreshError"}:
-        return "there are no credentials. Next: set AWS_PROFILE, AWS_ACCESS_KEY_ID or GOOGLE_APPLICATION_CREDENTIALS"
-    if kinds & {"EndpointConnectionError", "ClientConnectorError", "ConnectionError", "ConnectTimeoutError"}:
-        return "the server can't be reached. Next: check the network, AWS_ENDPOINT_URL and STORAGE_EMULATOR_HOST"
-    if kinds & {"TimeoutError", "ReadTimeoutError", "ServerTimeoutError"}:
-        return "the server did not answer in time. Next: try again"
-    if "FileExpired" in kinds:
-        return "the object was changed while it was read. Next: run again when it is complete"
-    if getattr(error, "code", None) in (401, 403):
-        return "the server refuses it. Next: check the credentials and the bucket's policy"
-    code = getattr(error, "errno", None)
-    said = os.strerror(code) if isinstance(code, int) else f"{type(error).__name__}"
-    return f"{said}. Next: check that the path is right and can be read"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+        raise error_type(f"data: {path} can't be read: {faults.reason(error)}") from error
 
 
 def _missing(path: str) -> str:

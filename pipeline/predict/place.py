@@ -42,7 +42,7 @@ class Place:
 
     @classmethod
     def of(cls, out: str, shards: Literal["parquet", "csv"]) -> "Place":
-        """The place that `--out` names.
+        """The place that `--out` names; one in a bucket is for `pipeline.predict.bucket`.
 
         Args:
           out: a file ending in .parquet, .pq or .csv; a name without a suffix, or what ends in /, is a folder.
@@ -103,7 +103,7 @@ class Place:
         if not overwrite:
             raise UsageError(f"predict: {present[0]} is there already. Next: give another --out, or add --overwrite")
         if self.folder:
-            strange = sorted(entry.name for entry in self.path.iterdir() if not _is_ours(entry.name))
+            strange = sorted(entry.name for entry in self.path.iterdir() if not is_ours(entry.name))
             if strange:
                 raise UsageError(
                     f"predict: --overwrite replaces predictions only. Expected nothing else in {self.path}. "
@@ -180,7 +180,8 @@ class Place:
         whole.rename(self.path)
 
 
-def _is_ours(name: str) -> bool:
+def is_ours(name: str) -> bool:
+    """Whether a name in a folder of answers is one that `publish` gives."""
     return name in (ERRORS, ACCOUNT) or fnmatch.fnmatchcase(name, "part-[0-9]*-of-[0-9]*.*")
 
 

@@ -6,8 +6,10 @@ A worker writes under a name of its own attempt and passes on what it wrote, not
 shuffle, so that a file that was answered twice counts once. Until all files are answered nothing has its own name.
 """
 
+import dataclasses
 import datetime
 import json
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -19,9 +21,10 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from pipeline.errors import ERRORS, ExitCode, MillraceError, raise_all
-from pipeline.ingest import checking, quarantine
+from pipeline.ingest import checking, files, quarantine
 from pipeline.ingest.account import Account
 from pipeline.predict import inputs, layout, models, work, writer
+from pipeline.predict.bucket import Delivery
 from pipeline.predict.place import ACCOUNT, Place
 from pipeline.predict.request import Request
 
@@ -40,6 +43,15 @@ def predict(request: Request) -> dict[str, Any]:
       DataBlocked: files that can't be used; nothing is written.
       MillraceError: the model fails on every row, or the disk is full; nothing is written.
     """
+    if not files.scheme(request.out):
+        return _predict(request)
+    with tempfile.TemporaryDirectory(prefix="millrace-predict-") as folder:
+        delivery = Delivery(request.out, request.data, Path(folder), overwrite=request.overwrite)
+        return delivery.send(_predict(dataclasses.replace(request, out=delivery.local, overwrite=False)))
+
+
+def _predict(request: Request) -> dict[str, Any]:
+    """The same for a place of this machine."""
     began, started = time.perf_counter(), datetime.datetime.now(datetime.UTC)
     place = Place.of(request.out, request.format)
     source, units = inputs.files_of(request)

@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,9 +20,11 @@ from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import (
     base_executor_operator,
+    beam_executor_operator,
     data_types,
     launcher,
     partial_run_utils,
+    python_executor_operator,
     runtime_parameter_utils,
 )
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
@@ -32,9 +34,15 @@ from pipeline.config import RunConfig
 from pipeline.dag import build_pipeline
 from pipeline.errors import MillraceError, UsageError, nearest, raise_all
 from pipeline.overrides import section_of
+from pipeline.remote import cache_key
 from pipeline.runners.nodes import Graph, Node
 
 State = Literal["done", "cached", "skipped"]
+Around = Callable[[data_types.ExecutionInfo], contextlib.AbstractContextManager[None]]
+_OPERATORS = {
+    executable_spec_pb2.PythonClassExecutableSpec: python_executor_operator.PythonExecutorOperator,
+    executable_spec_pb2.BeamExecutableSpec: beam_executor_operator.BeamExecutorOperator,
+}
 _Execution = metadata_store_pb2.Execution
 _LOOKUPS = ("Tuned", "WarmStart")
 _RUNNING = (_Execution.RUNNING, _Execution.NEW)
@@ -82,13 +90,19 @@ def compile_graph(config: RunConfig, run_id: str) -> Graph:
       UsageError: `--from` or `--to` names no node, or there is no earlier run to start from.
       TaskError: the task does not fit its schema.
     """
-    ir = _compile(config, run_id)
+    ir = compile_ir(config, run_id)
     clear_dead_executions(config)
     _reuse_earlier(ir, LockedMetadata(_connection(ir)))
     return Graph(ir.SerializeToString(), tuple(_nodes(ir)))
 
 
-def _compile(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
+def compile_ir(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:
+    """TFX's representation of the pipeline of a run; nothing is written.
+
+    Raises:
+      UsageError: `--from` or `--to` names no node.
+      TaskError: the task does not fit its schema.
+    """
     from tfx.dsl.compiler import compiler
 
     task = tasks.load(config.task, config.overrides)
@@ -171,6 +185,7 @@ def _connection(ir: pipeline_pb2.Pipeline) -> metadata_store_pb2.ConnectionConfi
 
 
 def _launcher(ir: pipeline_pb2.Pipeline, node_id: str, store: metadata.Metadata, **operators: Any) -> launcher.Launcher:
+    cache_key.install()
     deployment = runner_utils.extract_local_deployment_config(ir)
     node = next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id)
     return launcher.Launcher(
@@ -184,8 +199,14 @@ def _launcher(ir: pipeline_pb2.Pipeline, node_id: str, store: metadata.Metadata,
     )
 
 
-def launch(graph: bytes, node_id: str) -> State:
+def launch(graph: bytes, node_id: str, around: Around | None = None) -> State:
     """Runs one node, or takes its result from the cache.
+
+    Args:
+      graph: the compiled pipeline.
+      node_id: of the node.
+      around: entered with the execution when its executor is about to run, and left when it has; a cached node and a
+        resolver have none.
 
     Returns:
       "done" or "cached".
@@ -194,10 +215,34 @@ def launch(graph: bytes, node_id: str) -> State:
       MillraceError: TFX ended the execution without running it to completion.
       Exception: whatever the node's executor raised.
     """
+    return executed(graph, node_id, around)[0]
+
+
+def executed(graph: bytes, node_id: str, around: Around | None = None) -> tuple[State, int]:
+    """As `launch`; returns the id of the execution in ML Metadata, too."""
     ir = pipeline_pb2.Pipeline.FromString(graph)
     store = LockedMetadata(_connection(ir))
-    info = _launcher(ir, node_id, store).launch()
-    return _outcome(store, info, node_id)
+    operators = {spec: _surrounded(kind, around) for spec, kind in _OPERATORS.items()} if around else {}
+    info = _launcher(ir, node_id, store, custom_executor_operators=operators).launch()
+    state = _outcome(store, info, node_id)
+    return state, info.execution_id if info else 0
+
+
+def is_lookup(graph: bytes, node_id: str) -> bool:
+    """Whether a node is a resolver: it has no executor, and looks earlier artifacts up."""
+    ir = pipeline_pb2.Pipeline.FromString(graph)
+    return runner_utils.extract_executor_spec(runner_utils.extract_local_deployment_config(ir), node_id) is None
+
+
+def _surrounded(kind: type[Any], around: Around) -> type[Any]:
+    """An executor operator of TFX's that does something before and after."""
+
+    class Surrounded(kind):
+        def run_executor(self, execution_info: data_types.ExecutionInfo, *more: Any) -> Any:
+            with around(execution_info):
+                return super().run_executor(execution_info, *more)
+
+    return Surrounded
 
 
 def _outcome(store: metadata.Metadata, info: data_types.ExecutionInfo | None, node_id: str) -> State:
@@ -237,7 +282,7 @@ def plan(config: RunConfig) -> list[tuple[str, str]]:
     left as it is.
     """
     with tempfile.TemporaryDirectory(prefix="millrace-plan-") as folder:
-        ir = _compile(config, "plan")
+        ir = compile_ir(config, "plan")
         copy = Path(folder) / "metadata.db"
         original = _connection(ir).sqlite.filename_uri
         if Path(original).exists():

@@ -5,8 +5,7 @@ import shutil
 import signal
 import tempfile
 import time
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ from pipeline import schema, strategies, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError, nearest
 from pipeline.ingest import files, read, selection
-from pipeline.runners import environment, processes, records, reporting
+from pipeline.runners import account, processes, records, remote_root, reporting
 from pipeline.runners.nodes import NodeState
 from pipeline.sources import JsonLines, TfRecord
 from pipeline.task import Task
@@ -75,7 +74,7 @@ def _check_warm_start(config: RunConfig, run_id: str) -> None:
     """Raises UsageError where no run of this id trained a model of the task."""
     trained = [
         record["run_id"]
-        for record in records.read_all(config.root, config.task)
+        for record in records.read_all(str(config.home.parent), config.task)
         if record["nodes"].get("Trainer", {}).get("state") in ("done", "cached")
     ]
     if run_id not in trained:
@@ -110,6 +109,7 @@ def run(config: RunConfig, watcher: Watcher, resumed_from: str | None = None) ->
       UsageError: nothing was started, nothing written.
     """
     started = time.monotonic()
+    remote_root.known(config)
     try:
         task = preflight(config)
         blocked = None
@@ -129,8 +129,7 @@ def _run_locked(
     started: float,
 ) -> dict[str, Any]:
     """The run, with its root locked; `blocked` is what preflight found wrong with the data."""
-    folder = records.new_run(config)
-    record = _new_record(config, task, folder, resumed_from)
+    folder, record = remote_root.begin(config, task, resumed_from)
     execution = GraphRun(config, folder, watcher)
     # A scheduler's stop is a Ctrl-C: the nodes are ended and the record is written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -147,9 +146,9 @@ def _run_locked(
             record.update(execution.results())
             raise
         record.update(execution.results())
-        code, outcome, reason = _judge(config, execution.states, record)
+        code, outcome, reason = account.judged(config, record)
     except UsageError:
-        shutil.rmtree(folder)
+        remote_root.forget(config, folder)
         raise
     except MillraceError as error:
         code, outcome, reason = error.exit_code, records.OUTCOMES.get(error.exit_code, "failed"), str(error)
@@ -171,6 +170,7 @@ def _run_locked(
         raise records.unwritable(config, error) from error
     watcher.phase("writing the report")
     reporting.add(folder, record)
+    remote_root.end(config, folder)
     return record
 
 
@@ -180,8 +180,9 @@ def plan(config: RunConfig) -> list[tuple[str, str]]:
     Raises:
       MillraceError: see `preflight`, and `--from` or `--to` that name no node.
     """
+    remote_root.known(config)
     preflight(config)
-    with tempfile.TemporaryDirectory(prefix="millrace-") as folder:
+    with remote_root.to_itself(config), tempfile.TemporaryDirectory(prefix="millrace-") as folder:
         log = Path(folder) / "plan.log"
         processes.warm_up(log)
         nodes: list[tuple[str, str]] = processes.call(_plan, config, log=log)
@@ -251,7 +252,10 @@ class GraphRun:
                 log = self._folder / "logs" / f"{node}.log"
                 if node == "Trainer":
                     progress.clear(self._config.training)
-                self._jobs[node] = (processes.Job(_launch, ir, node, self._config, log=log), time.monotonic())
+                self._jobs[node] = (
+                    processes.Job(_launch, ir, node, self._config, self._folder.name, log=log),
+                    time.monotonic(),
+                )
                 self._states[node] = replace(state, state="running")
                 changed = True
         return changed
@@ -315,85 +319,24 @@ def _width() -> int:
 def _compile(config: RunConfig, run_id: str) -> Any:
     from pipeline.runners import graph
 
-    return graph.compile_graph(config, run_id)
+    with remote_root.prepared(config, run_id):
+        return graph.compile_graph(config, run_id)
 
 
-def _launch(ir: bytes, node: str, config: RunConfig) -> Any:
-    from pipeline.runners import graph
-
+def _launch(ir: bytes, node: str, config: RunConfig, run_id: str) -> Any:
     records.work_in(config.home)
-    return graph.launch(ir, node)
+    return remote_root.launch(ir, node, config, run_id)
 
 
 def _plan(config: RunConfig) -> Any:
     from pipeline.runners import graph
 
-    return graph.plan(config)
+    with remote_root.prepared(config, "plan"):
+        return graph.plan(config)
 
 
 def _collect(config: RunConfig, run_id: str) -> Any:
     from pipeline.runners import results
 
+    remote_root.bring_results(config, run_id)
     return results.collect(config, run_id)
-
-
-def _new_record(config: RunConfig, task: Task, folder: Path, resumed_from: str | None) -> dict[str, Any]:
-    """The record of a run that has not ended; it stays so where the run is killed."""
-    return {
-        "run_id": folder.name,
-        "task": task.name,
-        "outcome": "failed",
-        "exit_code": int(ExitCode.FAILED),
-        "reason": f"the run was killed before it ended. Next: {records.resume_command(config)}",
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": 0.0,
-        "nodes": {},
-        "metrics": {},
-        "baseline": {},
-        "slices": {},
-        "gates": [],
-        "intervals": {},
-        "undefined": {},
-        "compared": None,
-        "fairness": {},
-        "blessed": None,
-        "forced": None,
-        "pushed": None,
-        "rows": None,
-        "spans": [],
-        "findings": [],
-        "warm_start": None,
-        "tuned": None,
-        "tuning": None,
-        "serving": None,
-        "predictions": None,
-        "withheld": None,
-        "refused": None,
-        "artifacts": {},
-        "report": None,
-        "config": asdict(config),
-        "environment": environment.describe(task),
-        "resumed_from": resumed_from,
-    }
-
-
-def _judge(config: RunConfig, states: list[NodeState], record: dict[str, Any]) -> tuple[ExitCode, str, str | None]:
-    """Exit code, outcome and reason of a run in which every node that ran ended well."""
-    if record["blessed"] is False:
-        failed = [gate["reason"] for gate in record["gates"] if not gate["passed"]]
-        return ExitCode.NOT_BLESSED, "not_blessed", "\n".join(failed) or "TFMA did not bless the model"
-    refused = [record["refused"]] if record["refused"] else []
-    refused += [
-        f"{check['name']}: {check['reason']}"
-        for check in (record["serving"] or {}).get("checks", ())
-        if not check["passed"]
-    ]
-    if refused:
-        return ExitCode.SERVING_BLOCKED, "serving_blocked", "\n".join(refused)
-    if record["withheld"]:
-        return ExitCode.NOT_BLESSED, "not_blessed", record["withheld"]
-    if record["pushed"]:
-        return ExitCode.PUSHED, "pushed", None
-    if config.to_nodes:
-        return ExitCode.PUSHED, "partial", f"ended before the push, as --to {' '.join(config.to_nodes)} asks"
-    raise MillraceError("every node ended well, but no model was pushed; this is a defect of Millrace")

@@ -82,7 +82,7 @@ def run_command(config: RunConfig) -> str:
 
 def places(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Where the model, the bad rows, the logs and the report of a run are."""
-    home = Path(record["config"]["root"]) / record["task"]
+    home = Path(record["config"].get("mirror") or record["config"]["root"]) / record["task"]
     found = []
     if record["pushed"]:
         found.append(("model", f"{record['pushed']['path']} (version {record['pushed']['version']})"))

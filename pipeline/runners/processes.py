@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkProcess, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +66,19 @@ class Result:
     cpu_seconds: float = 0.0
 
 
+def _context() -> Any:
+    """A fork server; a plain fork where this process has TFX imported already, as one that was forked from such has."""
+    return multiprocessing.get_context("fork" if _PRELOAD[1] in sys.modules else "forkserver")
+
+
 def warm_up(log: Path) -> None:
     """Starts the fork server; returns at once, the imports go on in it.
 
     Args:
       log: file for what the imports print.
     """
+    if _context().get_start_method() == "fork":
+        return
     # The server is started by `python -c`, which would put the working directory before the libraries.
     os.environ["PYTHONSAFEPATH"] = "1"
     context = multiprocessing.get_context("forkserver")
@@ -105,9 +112,11 @@ class Job:
           *args: given to it.
           log: file that its output is appended to.
         """
-        context = multiprocessing.get_context("forkserver")
+        context = _context()
         self._receiver, sender = context.Pipe(duplex=False)
-        self._process: ForkServerProcess = context.Process(target=_main, args=(sender, function, args, str(log)))
+        self._process: ForkServerProcess | ForkProcess = context.Process(
+            target=_main, args=(sender, function, args, str(log))
+        )
         self._process.start()
         sender.close()
 

@@ -28,6 +28,11 @@ _WORKERS = ".workers"
 _RUN_ID = re.compile(r"\d{8}T\d{6}(-\d+)?")
 
 
+def is_run_id(name: str) -> bool:
+    """Whether a name is one that `new_run` gives."""
+    return bool(_RUN_ID.fullmatch(name))
+
+
 def new_run(config: RunConfig) -> Path:
     """Makes the folder of a new run; its name, the start in UTC, is the run's id.
 
@@ -130,7 +135,7 @@ def read_all(root: str, task: str | None = None) -> list[dict[str, Any]]:
     """
     found = []
     for file in Path(root).glob(f"{task or '*'}/runs/*/run.json"):
-        if _RUN_ID.fullmatch(file.parent.name):
+        if is_run_id(file.parent.name):
             with contextlib.suppress(OSError, ValueError):
                 record = json.loads(file.read_text(encoding="utf-8"))
                 if isinstance(record, dict) and _KEYS <= set(record):

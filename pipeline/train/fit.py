@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline import fingerprint
+from pipeline import fingerprint, mirrored
 from pipeline.labels import Scale
 from pipeline.task import Task
 from pipeline.train import batches
@@ -190,7 +190,8 @@ def _checkpoints(task: Task, data: Data, digest: str, folder: Path | None) -> Ch
     if folder is None:
         return None
     files = sorted(tf.io.gfile.glob([*data.train_files, *data.eval_files]))
-    listed = [(file, tf.io.gfile.stat(file).length) for file in files]
+    # By the root's names: a bucket's files are in another folder on each machine.
+    listed = [(mirrored.named(file), tf.io.gfile.stat(file).length) for file in files]
     training = {k: v for k, v in vars(task.training).items() if k not in _NOT_OF_THE_RESULT}
     kinds = sorted({type(part).__module__ for part in (task.model, task.label, *task.features)})
     identity = {

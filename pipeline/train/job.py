@@ -35,6 +35,7 @@ class Job:
       checkpoints: folder, or None.
       start: file of the weights that the model begins with, or None.
       result: file for the weights that it ends with.
+      stand_ins: root in a bucket -> the folder of this machine that stands for it; see `pipeline.mirrored`.
       id: of this training.
     """
 
@@ -46,15 +47,21 @@ class Job:
     checkpoints: str | None
     start: str | None
     result: str
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 def write(job: Job, path: Path) -> None:
     """Writes the file; it is there whole or not at all."""
-    text = {f.name: getattr(job, f.name) for f in dataclasses.fields(job)}
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.write_text(json.dumps({**text, "task": encoded(job.task)}, indent=1))
+    temporary.write_text(json.dumps(values_of(job), indent=1))
     temporary.replace(path)
+
+
+def values_of(job: Job) -> dict[str, Any]:
+    """A job as JSON can hold it; `job_of` makes the job of it."""
+    values = {f.name: getattr(job, f.name) for f in dataclasses.fields(job)}
+    return {**values, "stand_ins": dict(job.stand_ins), "task": encoded(job.task)}
 
 
 def read(path: Path) -> Job:
@@ -65,12 +72,32 @@ def read(path: Path) -> Job:
     """
     try:
         saved = json.loads(path.read_text())
-        return Job(**{**saved, "task": decoded(saved["task"])})
+    except ValueError as error:
+        raise _unreadable(str(path), error) from error
+    return job_of(saved, str(path))
+
+
+def job_of(values: Any, place: str) -> Job:
+    """What `values_of` was given.
+
+    Args:
+      values: of a file.
+      place: of the file, for the message.
+
+    Raises:
+      MillraceError: it is not that.
+    """
+    try:
+        return Job(**{**values, "task": decoded(values["task"])})
     except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise MillraceError(
-            f"{path} is not a job that this version of Millrace can read: {error}. "
-            "Next: install the same version on all machines of the cluster"
-        ) from error
+        raise _unreadable(place, error) from error
+
+
+def _unreadable(place: str, error: Exception) -> MillraceError:
+    return MillraceError(
+        f"{place} is not a job that this version of Millrace can read: {error}. "
+        "Next: install the same version on all machines of the cluster"
+    )
 
 
 def encoded(value: Any) -> Any:

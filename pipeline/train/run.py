@@ -6,10 +6,10 @@ from pathlib import Path
 import tensorflow_transform as tft
 from tfx.v1.components import FnArgs
 
-from pipeline import probes
+from pipeline import mirrored, probes
 from pipeline.errors import DataBlocked
 from pipeline.export import Trained, export, verify
-from pipeline.train import account, checkpoints, progress, tuned, warm_start, weights
+from pipeline.train import account, checkpoints, kept, progress, tuned, warm_start, weights
 from pipeline.train.fit import Data, fit
 from pipeline.train.rows import label_scale, records, targets
 from pipeline.transform_graph import TransformGraph
@@ -30,13 +30,21 @@ def run_fn(fn_args: FnArgs) -> None:
       ExportError: the export does not answer as the trained model.
     """
     config = fn_args.custom_config
+    place = config.get("checkpoints")
+    folder = mirrored.local(place) if place else None
+    with kept.on_root(place, folder, fn_args.model_run_dir, config.get("run_id", "")):
+        _run(fn_args, folder)
+
+
+def _run(fn_args: FnArgs, folder: Path | None) -> None:
+    """`run_fn`, with what it keeps in a folder of this machine."""
+    config = fn_args.custom_config
     task = tuned.of_run(fn_args)
     transform = tft.TFTransformOutput(fn_args.transform_output)
     start = None
     if task.training.warm_start:
         scale = label_scale(targets(fn_args.train_files, transform, task))
         start = warm_start.of_run(fn_args, task, scale)
-    folder = Path(config["checkpoints"]) if config.get("checkpoints") else None
     if folder:
         progress.clear(folder)
     data = Data(fn_args.train_files, fn_args.eval_files, transform)

@@ -5,8 +5,9 @@ are started by `millrace worker --root … --task …` on the machines that the 
 
     <root>/<task>/training/job.json
 
-as long as the training goes on, on storage that all machines share. So every process of every strategy is started and
-watched in one way, and what the pipeline goes on with is a plain model in any case.
+as long as the training goes on, on storage that all machines share; where the root is in a bucket, `published` does what
+a shared folder would. So every process of every strategy is started and watched in one way, and what the pipeline goes on
+with is a plain model in any case.
 """
 
 import contextlib
@@ -22,12 +23,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from pipeline import strategies
+from pipeline import mirrored, strategies
 from pipeline.errors import MillraceError
 from pipeline.labels import Scale
 from pipeline.task import Task
 from pipeline.train import cluster as clusters
 from pipeline.train import job as jobs
+from pipeline.train import published
 from pipeline.train.cluster import Cluster, Member
 from pipeline.train.crew import Crew
 from pipeline.train.fit import Data, Fitted, Validation
@@ -63,7 +65,9 @@ def fit(
     clusters.check_ports(cluster, members)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="millrace-training-")))
-        if everywhere:
+        home = published.home_of(checkpoints) if everywhere else None
+        shared = everywhere and home is None
+        if shared:
             folder = stack.enter_context(_shared(checkpoints))
         keras.utils.set_random_seed(task.training.seed)
         model = scoring_model(task)
@@ -79,13 +83,17 @@ def fit(
             checkpoints=str(checkpoints) if checkpoints else None,
             start=str(folder / "start.npz") if start else None,
             result=str(folder / "result.npz"),
+            stand_ins=mirrored.stand_ins(),
         )
         file = folder / jobs.FILE
         jobs.write(job, file)
-        if everywhere:
+        if shared:
             for left in (folder / "start.npz", folder / "result.npz", file):
                 stack.callback(left.unlink, missing_ok=True)
         _say(f"strategy {task.training.strategy}: {', '.join(map(str, cluster.members))}")
+        if home:
+            others = [member for member in cluster.members if member not in members]
+            stack.enter_context(published.call(job, home, others))
         answers = _Answers(watch)
         with _orderly(), Crew(task.training.strategy, cluster, members, file) as crew:
             crew.run(answers)

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline import strategies
+from pipeline import mirrored, strategies
 from pipeline.errors import MillraceError
 from pipeline.train import cluster as clusters
 from pipeline.train import job as jobs
@@ -85,6 +85,8 @@ def main() -> None:
 
 
 def _work(job: Job, channel: Channel) -> None:
+    for root, folder in job.stand_ins.items():
+        mirrored.stand_in(root, folder)
     training = job.task.training
     of_processes = training.strategy in strategies.OF_PROCESSES
     given = clusters.given(training.strategy) if of_processes else None

@@ -218,14 +218,14 @@ def test_no_message_holds_what_a_server_says() -> None:
 
 def test_credentials_that_a_server_refuses() -> None:
     class HttpError(Exception):
-        code = 401
+        code = 403
 
     with pytest.raises(
         UsageError, match=r"the server refuses it\. Next: check the credentials and the bucket's policy"
     ):
         with files.translated("gs://trips/a.csv"):
             raise HttpError
-    with pytest.raises(DataBlocked, match=r"can't be read by this user\. Next: check the credentials"):
+    with pytest.raises(DataBlocked, match=r"can't be read: the server refuses it\. Next: check the credentials"):
         with files.translated("s3://trips/a.csv", DataBlocked):
             raise PermissionError("Access Denied")
 

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError
-from pipeline.runners import local, processes
+from pipeline.runners import account, local, processes
 from pipeline.runners.nodes import Graph, Node, NodeState
 from pipeline.runners.processes import Result
 
@@ -59,8 +59,10 @@ class FakeJob:
 
     machine: Machine
 
-    def __init__(self, function: Callable[..., Any], ir: bytes, node: str, config: RunConfig, log: Path) -> None:
-        assert (function, ir, log.name) == (local._launch, b"ir", f"{node}.log")
+    def __init__(
+        self, function: Callable[..., Any], ir: bytes, node: str, config: RunConfig, run_id: str, log: Path
+    ) -> None:
+        assert (function, ir, run_id, log.name) == (local._launch, b"ir", "20260101T000000", f"{node}.log")
         self.node = node
         self.machine.events.append(f"start {node}")
 
@@ -271,16 +273,16 @@ NOTHING_FOUND: dict[str, Any] = {
     ],
 )
 def test_judgement(found: dict[str, Any], config: RunConfig, expected: tuple[ExitCode, str, str | None]) -> None:
-    assert local._judge(config, [], {**NOTHING_FOUND, **found}) == expected
+    assert account.judged(config, {**NOTHING_FOUND, **found}) == expected
 
 
 def test_judgement_of_a_part() -> None:
     found = {**NOTHING_FOUND}
-    code, outcome, reason = local._judge(RunConfig("tips", to_nodes=("Trainer",)), [], found)
+    code, outcome, reason = account.judged(RunConfig("tips", to_nodes=("Trainer",)), found)
     assert (code, outcome) == (ExitCode.PUSHED, "partial")
     assert "--to Trainer" in str(reason)
     with pytest.raises(MillraceError, match="no model was pushed"):
-        local._judge(RunConfig("tips"), [], found)
+        account.judged(RunConfig("tips"), found)
 
 
 def test_the_width_is_one_or_two() -> None:
