@@ -20,13 +20,11 @@ from pipeline.errors import ExitCode, MillraceError
 from pipeline.kubeflow import start
 from pipeline.kubeflow.node import state_of
 from pipeline.remote.mirror import Mirror
-from pipeline.runners import account, processes, records, reporting
+from pipeline.runners import account, processes, records, remote_root, reporting
 
 NODE = "finish"
 _ENDED_WELL = ("done", "cached")
 _NOTIFY_SECONDS = 20
-_LARGE = ("Examples", "TransformCache")
-"""Types of artifacts whose files no report reads."""
 
 
 def run(config: RunConfig, job: str, nodes: Sequence[str], notify: str | None) -> dict[str, Any]:
@@ -70,14 +68,9 @@ def run(config: RunConfig, job: str, nodes: Sequence[str], notify: str | None) -
         "nodes": {node: _node(states.get(node)) for node in nodes},
     }
     records.write(folder, record)
-    _bring_records(mirror)
+    remote_root.bring_records(mirror)
     reporting.add(folder, record)
-    mirror.send(f"reports/{run_id}")
-    for name in ("index.html", "index.json"):
-        mirror.send(f"reports/{name}")
-    mirror.send(f"runs/{run_id}", last=("run.json",))
-    with contextlib.suppress(MillraceError):
-        mirror.snapshot()
+    remote_root.end(config, folder)
     named: dict[str, Any] = json.loads(mirror.named(json.dumps(record)))
     if notify:
         _tell(notify, named)
@@ -88,12 +81,11 @@ def _collect(config: RunConfig, run_id: str) -> dict[str, Any]:
     """In the child: what the artifacts hold, once they are here."""
     from pipeline.runners import results
 
-    mirror = Mirror.of(config)
     mirrored.stand_in(config.root, config.mirror)
+    mirror = Mirror.of(config)
     mirror.metadata()
     mirror.serving()
-    made = results.artifacts_of(config, run_id)
-    mirror.bring(sorted({artifact.uri for artifact in made.values() if artifact.type not in _LARGE}))
+    remote_root.bring_results(config, run_id)
     return results.collect(config, run_id)
 
 
@@ -146,18 +138,6 @@ def _judged(
             "Next: look at the job's events: an image that can't be pulled and resources that no machine has are usual",
         )
     return account.judged(config, record)
-
-
-def _bring_records(mirror: Mirror) -> None:
-    """The records of earlier runs, for the index of runs."""
-    for run_id in mirror.listed("runs"):
-        path = mirror.home / "runs" / run_id / "run.json"
-        if run_id != "by_job" and not path.exists():
-            with contextlib.suppress(MillraceError):
-                record = mirror.read(f"runs/{run_id}/run.json")
-                if record:
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_text(json.dumps(record), "utf-8")
 
 
 def _tell(variable: str, record: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from pipeline.config import RunConfig
 from pipeline.errors import ERRORS, ExitCode, MillraceError
 from pipeline.remote import following
 from pipeline.remote.mirror import Mirror
-from pipeline.runners import processes
+from pipeline.runners import processes, remote_root
 
 SERVING = frozenset({"DataChecks", "Evaluator", "Pusher", "BulkInferrer"})
 """Nodes that look at what is served."""
@@ -134,46 +134,21 @@ def _work(step: Step, config: RunConfig, run_id: str, attempt: int) -> dict[str,
         return {"state": "done", "outputs": _outputs(config, int(done["execution"]["id"]))}
     if step.node in SERVING:
         mirror.serving()
+    for table in ("Execution", "Artifact"):
+        metadata.start_ids(config.metadata, table, metadata.own_ids(run_id, step.place))
     compiled = graph.compile_graph(config, run_id).ir
     for node in step.lookups:
         if mirror.committed(run_id, node) is None:
-            _launch(mirror, config, run_id, compiled, node, step.place)
+            remote_root.launch_committed(compiled, node, config, run_id)
             mirror.write(state_of(run_id, node), {"node": node, "state": "done", "exit_code": 0, "seconds": 0.0})
+    if step.node == "Trainer" and not config.cache and attempt == 1:
+        mirror.drop("training")
     with contextlib.ExitStack() as stack:
-        if step.node == "Pusher":
-            stack.enter_context(mirror.pushing(run_id))
-        if step.node == "Trainer" and not config.cache and attempt == 1:
-            mirror.drop("training")
         if step.node == "Tuner":
             mirror.fetch(_TUNING)
             stack.enter_context(following.uploads(config.home / _TUNING, f"{mirror.url}/{_TUNING}"))
-        state, execution = _launch(mirror, config, run_id, compiled, step.node, step.place)
-    store = metadata.open_store(config.metadata)
-    mirror.commit(run_id, step.node, metadata.capture(store, execution))
+        state, execution = remote_root.launch_committed(compiled, step.node, config, run_id)
     return {"state": state, "outputs": _outputs(config, execution)}
-
-
-def _launch(mirror: Mirror, config: RunConfig, run_id: str, ir: bytes, node: str, place: int) -> tuple[str, int]:
-    """Launches a node; a resolver, which makes no files, is committed at once."""
-    from pipeline.remote import metadata
-    from pipeline.runners import graph
-
-    first = metadata.own_ids(run_id, place)
-    for table in ("Execution", "Artifact"):
-        metadata.start_ids(config.metadata, table, first)
-
-    @contextlib.contextmanager
-    def around(info: Any) -> Iterator[None]:
-        mirror.bring(artifact.uri for artifacts in info.input_dict.values() for artifact in artifacts)
-        yield
-        for artifacts in info.output_dict.values():
-            for artifact in artifacts:
-                mirror.send(str(Path(artifact.uri).relative_to(mirror.home)))
-
-    state, execution = graph.executed(ir, node, around)
-    if graph.is_lookup(ir, node):
-        mirror.commit(run_id, node, metadata.capture(metadata.open_store(config.metadata), execution))
-    return state, execution
 
 
 def _outputs(config: RunConfig, execution: int) -> dict[str, Any]:

@@ -33,7 +33,6 @@ _READERS = 16
 _LEASE_SECONDS = 3600
 _TEXTS = (".json", ".html", ".log", ".txt", ".md", ".jsonl")
 _TEXT_BYTES = 16 << 20
-_EMPTY = ".empty"
 _MOUNTS = {"gs": "/gcs", "s3": "/s3"}
 """Where Vertex AI mounts buckets, and KFP's launcher puts the inputs of a step."""
 
@@ -174,10 +173,8 @@ class Mirror:
                     target.write_text(self.named(text), "utf-8", "surrogateescape")
                 else:
                     _link(path, target)
-            if source.is_dir() and not any(path.is_file() for path in source.rglob("*")):
-                # A bucket has no empty folders, and one that is not there is one that is lost.
+            if source.is_dir():
                 told.mkdir(exist_ok=True)
-                (told / _EMPTY).touch()
             transfer.upload(told, self._at(below), tuple(last))
 
     def fetch(self, below: str, nearest: bool = False) -> bool:

@@ -44,7 +44,7 @@ def begun(config: RunConfig, task: Task, run_id: str, resumed_from: str | None =
         "refused": None,
         "artifacts": {},
         "report": None,
-        "config": asdict(config),
+        "config": asdict(config) | {"mirror": None},
         "environment": environment.describe(task),
         "resumed_from": resumed_from,
     }

@@ -228,12 +228,6 @@ def executed(graph: bytes, node_id: str, around: Around | None = None) -> tuple[
     return state, info.execution_id if info else 0
 
 
-def is_lookup(graph: bytes, node_id: str) -> bool:
-    """Whether a node is a resolver: it has no executor, and looks earlier artifacts up."""
-    ir = pipeline_pb2.Pipeline.FromString(graph)
-    return runner_utils.extract_executor_spec(runner_utils.extract_local_deployment_config(ir), node_id) is None
-
-
 def _surrounded(kind: type[Any], around: Around) -> type[Any]:
     """An executor operator of TFX's that does something before and after."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from pipeline import mirrored
 from pipeline.config import RunConfig
 from pipeline.runners.records import resume_command
 
@@ -82,7 +83,7 @@ def run_command(config: RunConfig) -> str:
 
 def places(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Where the model, the bad rows, the logs and the report of a run are."""
-    home = Path(record["config"].get("mirror") or record["config"]["root"]) / record["task"]
+    home = mirrored.local(f"{record['config']['root'].rstrip('/')}/{record['task']}")
     found = []
     if record["pushed"]:
         found.append(("model", f"{record['pushed']['path']} (version {record['pushed']['version']})"))

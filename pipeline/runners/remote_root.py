@@ -276,12 +276,25 @@ def prepared(config: RunConfig, run_id: str) -> Iterator[None]:
 
 
 def launch(ir: bytes, node: str, config: RunConfig, run_id: str) -> str:
-    """Runs one node, as `graph.launch`; with a mirror, brings its inputs before, and sends and commits what it made."""
+    """Runs one node, as `graph.launch`; with a mirror, as `launch_committed`."""
     from pipeline.runners import graph
 
     if not config.mirror:
         return graph.launch(ir, node)
+    state, _ = launch_committed(ir, node, config, run_id)
+    if node == "Trainer":
+        Mirror.of(config).drop("training")
+    return state
+
+
+def launch_committed(ir: bytes, node: str, config: RunConfig, run_id: str) -> tuple[str, int]:
+    """Runs one node of a root in a bucket: brings its inputs before, and sends and commits what it made.
+
+    Returns:
+      "done" or "cached", and the execution's id.
+    """
     from pipeline.remote import metadata
+    from pipeline.runners import graph
 
     mirrored.stand_in(config.root, config.mirror)
     mirror = Mirror.of(config)
@@ -291,10 +304,7 @@ def launch(ir: bytes, node: str, config: RunConfig, run_id: str) -> str:
         mirror.bring(_uris(info.input_dict, mirror))
         yield
         for uri in _uris(info.output_dict, mirror):
-            below = Path(uri).relative_to(mirror.home)
-            mirror.send(str(below))
-            if Path(uri).is_dir() and not os.listdir(uri):
-                transfer.upload(Path(uri), transfer.join(mirror.url, str(below)))
+            mirror.send(str(Path(uri).relative_to(mirror.home)))
 
     with contextlib.ExitStack() as stack:
         if node == "Pusher":
@@ -303,9 +313,7 @@ def launch(ir: bytes, node: str, config: RunConfig, run_id: str) -> str:
     with _store(config) as store:
         graph_of = metadata.capture(store, execution)
     mirror.commit(run_id, node, graph_of)
-    if node == "Trainer":
-        mirror.drop("training")
-    return state
+    return state, execution
 
 
 def bring_results(config: RunConfig, run_id: str) -> None:
