@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from pipeline import tasks
+from pipeline import cli_output, tasks
 from pipeline.config import RunConfig
-from pipeline.errors import UsageError
 from pipeline.push import render
 from pipeline.push.versions import Places
 from pipeline.runners import remote_root
-from pipeline.terminal import console
 
 app = typer.Typer(
     name="deploy",
@@ -48,11 +45,13 @@ def compose(
     folder = RunConfig(task=task, root=os.path.abspath(root)).serving
     made = render.render_compose(tasks.load(task), render.Compose(folder, image, rest_port, grpc_port, host))
     for name, text in made.items():
-        _write(Path(output) / name, text)
+        cli_output.write(Path(output) / name, text)
     if not folder.is_dir():
         # Docker would make the folder for root, and a run could not write to it.
-        _say(f"nothing was pushed to {folder} yet. Next: millrace run --task {task}, before the server starts")
-    _say(f"next    docker compose -f {Path(output) / 'compose.yaml'} up -d")
+        cli_output.say(
+            f"nothing was pushed to {folder} yet. Next: millrace run --task {task}, before the server starts"
+        )
+    cli_output.say(f"next    docker compose -f {Path(output) / 'compose.yaml'} up -d")
 
 
 @app.command()
@@ -79,21 +78,5 @@ def kserve(
     if output is None:
         sys.stdout.write(text)
         return
-    _write(Path(output), text)
-    _say(f"next    kubectl apply -f {output}")
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file; a temporary name and a rename keep a reader from half of it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"--output: {path} can't be written: {error.strerror}") from error
-    _say(f"written {path}")
-
-
-def _say(text: str) -> None:
-    console(stderr=True).print(Text(text), soft_wrap=True)
+    cli_output.write(Path(output), text)
+    cli_output.say(f"next    kubectl apply -f {output}")

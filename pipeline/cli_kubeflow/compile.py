@@ -1,17 +1,17 @@
 """`kubeflow_runner.py compile`: a task as a file for KFP or Vertex AI."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pipeline import tasks
+from pipeline import cli_output, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError, nearest
 from pipeline.ingest import selection
 from pipeline.kubeflow import settings as cluster
 from pipeline.lite import MAX_DIFFERENCE
 from pipeline.strategies import NAMES as STRATEGIES
-from pipeline.terminal import console
 
 _OUTPUT = {"kfp": "{task}.yaml", "vertex": "{task}.json"}
 
@@ -112,13 +112,9 @@ def compile_(
     given |= {"secrets": [cluster.secret_of(text) for text in secret]} if secret else {}
     text = compiler.compiled(config, cluster.read(settings, given), target)
     path = output or _OUTPUT[target].format(task=task)
-    compiler.write(text, path)
-    screen = console(stderr=True)
-    screen.print(f"{path}: {task} for {target}, {len(text.encode()) / 1024:.0f} KiB")
-    screen.print(
-        f"next    python kubeflow_runner.py execute {path} --profile {target} --root DIR   tries it on this machine"
-    )
-    screen.print(f"        python kubeflow_runner.py submit {path}", soft_wrap=True)
+    cli_output.write(Path(path), text)
+    cli_output.say(f"next    python kubeflow_runner.py execute {path} --profile {target} --root DIR   tries it here")
+    cli_output.say(f"        python kubeflow_runner.py submit {path} …")
 
 
 def _pairs(flag: str, texts: list[str]) -> dict[str, str]:

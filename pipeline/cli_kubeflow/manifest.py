@@ -5,19 +5,16 @@ kubeflow_runner.py manifest --task taxi_tips --kind tfjob --image registry/millr
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from pipeline import tasks
+from pipeline import cli_output, tasks
 from pipeline.errors import UsageError
 from pipeline.kubeflow.manifests.render import render
 from pipeline.kubeflow.manifests.settings import KINDS, Machines, Settings
-from pipeline.terminal import console
 
 
 def manifest(
@@ -83,14 +80,14 @@ def manifest(
         wait=wait,
     )
     text = render(tasks.load(task, overrides), settings)
-    _write(Path(output), text)
+    cli_output.write(Path(output), text)
     if kind == "customjob":
         spec = Path(output).with_suffix(".spec.json")
-        _write(spec, json.dumps(json.loads(text)["jobSpec"], indent=2) + "\n")
+        cli_output.write(spec, json.dumps(json.loads(text)["jobSpec"], indent=2) + "\n")
         label = json.loads(text)["displayName"]
-        _say(f"next    gcloud ai custom-jobs create --region REGION --display-name {label} --config {spec}")
+        cli_output.say(f"next    gcloud ai custom-jobs create --region REGION --display-name {label} --config {spec}")
     else:
-        _say(f"next    kubectl apply -f {output}")
+        cli_output.say(f"next    kubectl apply -f {output}")
 
 
 def _pairs(flag: str, given: Sequence[str] | None) -> dict[str, str]:
@@ -108,19 +105,3 @@ def _accelerator(text: str | None) -> tuple[str, int] | None:
         return None
     kind, _, count = text.rpartition("=")
     return (kind, int(count)) if count.isdigit() else (text, 0)
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file; a temporary name and a rename keep a reader from half of it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"--output: {path} can't be written: {error.strerror}") from error
-    _say(f"written {path}")
-
-
-def _say(text: str) -> None:
-    console(stderr=True).print(Text(text), soft_wrap=True)

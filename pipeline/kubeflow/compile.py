@@ -4,7 +4,6 @@ The same task, flags and code give the same bytes.
 """
 
 import json
-import os
 import site
 import tempfile
 from dataclasses import replace
@@ -85,24 +84,6 @@ def check(config: RunConfig, target: str) -> None:
             "Next: --data s3://… or gs://…, or name the bucket in the task"
         )
     raise_all(UsageError, f"Task {config.task!r} can't run on {target} so:", problems)
-
-
-def write(text: str, output: str) -> None:
-    """Writes the file under a temporary name, and renames it.
-
-    Raises:
-      UsageError: it can't be written.
-    """
-    path = Path(output)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except OSError as error:
-        raise UsageError(f"--output {output}: can't be written: {error.strerror}") from error
 
 
 def _job(spec: dict[str, Any], config: RunConfig, settings: Settings) -> dict[str, Any]:

@@ -248,7 +248,8 @@ class _Builder:
 
 def _settled(config: RunConfig) -> dict[str, Any]:
     """What of the configuration is no parameter of the job, and not the default."""
-    gone = {*parameters(config), "predict", "mirror", "only_structure"}
+    # `overrides` is a parameter too, but of those that come to what was compiled.
+    gone = {*parameters(config), "predict", "mirror", "only_structure"} - {"overrides"}
     defaults = {field.name: field.default for field in fields(RunConfig)}
     return {key: value for key, value in asdict(config).items() if key not in gone and value != defaults[key]}
 

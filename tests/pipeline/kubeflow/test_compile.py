@@ -15,6 +15,7 @@ from pipeline import image
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError
 from pipeline.kubeflow import compile as compiler
+from pipeline.kubeflow import container
 from pipeline.kubeflow.settings import Settings, read
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -152,6 +153,21 @@ def test_predict_adds_a_step_and_a_parameter() -> None:
     assert "bulk-inferrer" in spec["components"]["comp-pipeline"]["dag"]["tasks"]
 
 
+def test_settings_of_the_task_are_compiled_in_and_a_job_s_come_to_them() -> None:
+    overrides = ("training.steps=60", "training.batch_size=50")
+    spec = next(yaml.safe_load_all(compiler.compiled(_config("kfp", overrides=overrides), _settings("kfp"), "kfp")))
+    args = spec["deploymentSpec"]["executors"]["exec-trainer"]["container"]["args"]
+    settings = json.loads(args[args.index("--config") + 1])
+    assert settings == {"task": "taxi_tips", "root": "s3://bucket/runs", "overrides": list(overrides)}
+    defaults = spec["root"]["inputDefinitions"]["parameters"]
+    assert (defaults["steps"]["defaultValue"], defaults["overrides"]["defaultValue"]) == (60, [])
+    values = {name: parameter["defaultValue"] for name, parameter in defaults.items()}
+    assert container.configured(settings, {**values, "overrides": ["model.dropout=0.2"]}).overrides == (
+        *overrides,
+        "model.dropout=0.2",
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "changes", "expected"),
     [
@@ -172,11 +188,3 @@ def test_a_node_that_the_pipeline_has_not(texts: dict[str, str]) -> None:
     settings = read(None, {"image": "a/b:1", "resources": {"Tuner": {"cpu": "1"}}})
     with pytest.raises(UsageError, match=r"no node 'Tuner'\. Did you mean 'Trainer'"):
         compiler.compiled(_config("kfp"), settings, "kfp")
-
-
-def test_the_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    compiler.write("a: 1\n", str(tmp_path / "deep" / "spec.yaml"))
-    assert (tmp_path / "deep" / "spec.yaml").read_text() == "a: 1\n"
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="--output"):
-        compiler.write("a: 1\n", str(tmp_path / "file" / "spec.yaml"))
