@@ -4,6 +4,7 @@ The same task, flags and code give the same bytes.
 """
 
 import json
+import re
 import site
 import tempfile
 from dataclasses import replace
@@ -69,12 +70,15 @@ def check(config: RunConfig, target: str) -> None:
             f"--root {config.root}: a container of {target} can't reach it. Expected {' or '.join(buckets)}BUCKET/PREFIX. "
             "Next: name a bucket; `execute` lets a folder stand for it on this machine"
         )
-    for flag, path in (("--data", config.data), ("--serving-log", config.serving_log), ("--predict", config.predict)):
-        if path and "://" not in path:
-            problems.append(
-                f"{flag} {path}: a path of this machine, which a container can't read. "
-                "Next: copy it to a bucket, and name that"
-            )
+    paths = {"--data": config.data, "--serving-log": config.serving_log, "--predict": config.predict}
+    paths["--predict-out"] = config.predict_out
+    problems += [
+        f"{flag} {path}: a path of this machine, which a container can't reach. Next: name a place in a bucket"
+        for flag, path in paths.items()
+        if path and "://" not in path
+    ]
+    if config.metadata_service and not re.fullmatch(r"[^:/]+:\d+", config.metadata_service):
+        problems.append(f"--metadata: expected HOST:PORT. Received: {config.metadata_service}")
     task = tasks.load(config.task, config.overrides)
     source = task.source
     made = isinstance(source, BigQuery | Prepared)

@@ -127,10 +127,11 @@ def configured(settings: Mapping[str, Any], values: Mapping[str, Any]) -> RunCon
         key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
     }
     config = RunConfig(**fitting)
-    overrides = [*config.overrides, *map(str, values.get("overrides") or ())]
+    overrides = list(config.overrides)
     steps = values.get("steps")
     if steps and int(steps) != tasks.load(config.task, overrides).training.steps:
         overrides.append(f"training.steps={int(steps)}")
+    overrides += map(str, values.get("overrides") or ())
     span = int(values.get("span", -1))
     config = replace(
         config,
@@ -158,7 +159,7 @@ def answer(given: dict[str, Any], artifacts: dict[str, Any], parameters: dict[st
       parameters: output key -> value.
     """
     asked = given.get("outputs", {})
-    told: dict[str, Any] = {"artifacts": {}, "parameterValues": parameters}
+    told: dict[str, Any] = {"artifacts": {}}
     for key, listed in asked.get("artifacts", {}).items():
         if key in artifacts:
             named = listed["artifacts"][0].get("name", key)
@@ -166,6 +167,7 @@ def answer(given: dict[str, Any], artifacts: dict[str, Any], parameters: dict[st
             told["artifacts"][key] = {
                 "artifacts": [{"name": named, "uri": found["uri"], "metadata": dict(found.get("properties", {}))}]
             }
+    told["parameterValues"] = {key: value for key, value in parameters.items() if key in asked.get("parameters", {})}
     for key, value in parameters.items():
         target = asked.get("parameters", {}).get(key, {}).get("outputFile")
         if target:

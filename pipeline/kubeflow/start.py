@@ -9,7 +9,7 @@ from pipeline.errors import MillraceError
 from pipeline.kubeflow.node import state_of
 from pipeline.kubeflow.outcome import place
 from pipeline.remote.mirror import Mirror
-from pipeline.runners import account
+from pipeline.runners import account, remote_root
 from pipeline.runners.local import preflight
 
 NODE = "start"
@@ -34,6 +34,7 @@ def run(config: RunConfig, job: str, origin: dict[str, Any]) -> str:
     run_id = run_of(mirror, job) or _new(mirror, config, job, origin)
     state = {"node": NODE, "state": "done", "exit_code": 0, "error": None, "seconds": 0.0}
     try:
+        remote_root.known(config)
         preflight(config)
     except MillraceError as error:
         failed = {"state": "failed", "exit_code": int(error.exit_code), "error": str(error)}

@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -235,12 +237,55 @@ def test_a_rolling_window(tmp_path: Path, execute: Callable[..., Job], taxi_rows
     assert "[span_gap]" in gap.record["reason"]
 
 
-def _container(spec: Path, task: str, root: Path, warm: dict[str, str] | None) -> "subprocess.Popen[str]":
-    """Starts the container of a step as a backend would, for one job of the root."""
+def test_warm_start_tf_lite_answers_and_a_notification(
+    taxi: dict[str, tuple[Path, Path, Job]], execute: Callable[..., Job], taxi_rows: Rows, tmp_path: Path
+) -> None:
+    """What a task can do locally it can do there: one job that does all of it."""
+    _, root, first = taxi["kfp"]
+    with (tmp_path / "rows.csv").open("w", newline="") as stream:
+        csv.writer(stream).writerows(taxi_rows[:21])
+    posted: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        spec = compiled(
+            tmp_path, "kfp", *("--set", STEPS), *("--set", _gate("auc")), *("--lite", "float32"),
+            *("--warm-start", first.record["run_id"], "--predict", "s3://bucket/rows.csv", "--notify", "ADDRESS"),
+            *("--env", f"ADDRESS=http://127.0.0.1:{server.server_port}/"),
+        )  # fmt: skip
+        job = execute(spec, "kfp", root, "--parameter", f"predict={tmp_path / 'rows.csv'}")
+        server.shutdown()
+    assert (job.code, job.record["outcome"]) == (0, "pushed"), job.text
+    assert job.record["warm_start"]["from"] == first.record["run_id"]
+    assert job.record["lite"]["formats"]["float32"]["passed"]
+    assert job.record["predictions"]["predicted"] == 20
+    assert [(body["outcome"], body["run_id"]) for body in posted] == [("pushed", job.record["run_id"])]
+
+    forced = execute(
+        taxi["kfp"][0], "kfp", root, *("--parameter", "steps=2", "--parameter", "force=a trial of the alarm"),
+        *("--parameter", 'overrides=["training.optimizer.learning_rate=1e-6"]'),
+    )  # fmt: skip
+    assert (forced.code, forced.record["outcome"], forced.record["forced"]) == (0, "pushed", "a trial of the alarm")
+    assert served(root, "taxi_tips")[-1] == forced.record["pushed"]["version"]
+
+
+def _container(
+    spec: Path, task: str, root: Path, warm: dict[str, str] | None, **values: Any
+) -> "subprocess.Popen[str]":
+    """Starts the container of a step as a backend would, for one job of the root, with these parameters."""
     found = next(yaml.safe_load_all(spec.read_text()))
     container = found["deploymentSpec"]["executors"][f"exec-{task}"]["container"]
-    values = {k: v["defaultValue"] for k, v in found["root"]["inputDefinitions"]["parameters"].items()}
-    given = {"inputs": {"parameterValues": {**values, "job_id": "job-1"}}, "outputs": {}}
+    defaults = {k: v["defaultValue"] for k, v in found["root"]["inputDefinitions"]["parameters"].items()}
+    given = {"inputs": {"parameterValues": {**defaults, **values, "job_id": "job-1"}}, "outputs": {}}
     arguments = [word.replace("{{$}}", json.dumps(given)) for word in container["args"]]
     python = str(WARM / "python") if warm else sys.executable
     own = {"MILLRACE_ROOT_IS": f"{BUCKET['kfp']}={root}", "MILLRACE_SCRATCH": str(root / ".scratch" / task)}
@@ -302,3 +347,76 @@ def test_a_step_that_the_cluster_ends_says_so_and_the_exit_handler_too(tmp_path:
     code, text = _ended(_container(spec, "finish", root, warm))
     assert code == 1, text
     assert "ExampleGen failed: its container was ended" in text
+
+
+def _write_json_lines(rows: list[dict[str, Any]], path: Path) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _write_avro(rows: list[dict[str, Any]], path: Path) -> None:
+    import fastavro
+
+    fields = [{"name": name, "type": ["null", "string"]} for name in rows[0]]
+    numbers = {n for row in rows for n, value in row.items() if isinstance(value, float)}
+    for field in fields:
+        field["type"] = ["null", "double" if field["name"] in numbers else "string"]
+    with path.open("wb") as stream:
+        fastavro.writer(stream, {"type": "record", "name": "trip", "fields": fields}, rows)
+
+
+def _write_parquet(rows: list[dict[str, Any]], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def _write_tfrecord(rows: list[dict[str, Any]], path: Path) -> None:
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for row in rows:
+            example = tf.train.Example()
+            for name, value in row.items():
+                if isinstance(value, float):
+                    example.features.feature[name].float_list.value.append(value)
+                elif value is not None:
+                    example.features.feature[name].bytes_list.value.append(value.encode())
+            writer.write(example.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("rows.jsonl", _write_json_lines),
+        ("rows.avro", _write_avro),
+        ("rows.parquet", _write_parquet),
+        ("rows.tfrecord", _write_tfrecord),
+    ],
+)
+def test_rows_of_every_format_are_read_in_a_container(
+    tmp_path: Path,
+    warm: dict[str, str],
+    taxi_rows: Rows,
+    name: str,
+    write: Callable[[list[dict[str, Any]], Path], None],
+) -> None:
+    header, rows = taxi_rows[0], taxi_rows[1:61]
+    write([{key: _typed(value) for key, value in zip(header, row, strict=True)} for row in rows], tmp_path / name)
+    spec, root = compiled(tmp_path, "kfp"), tmp_path / "root"
+    for task in ("start", "schema-gen", "example-gen"):
+        code, text = _ended(_container(spec, task, root, warm, data=str(tmp_path / name)))
+        assert code == 0, text
+    (account,) = root.glob("taxi_tips/artifacts/ExampleGen/quarantine/*/account.json")
+    counted = json.loads(account.read_text())
+    assert counted["rows"] == 60
+    assert sum(counted["splits"].values()) + counted["quarantined"] == 60
+    assert counted["quarantined"] < 60
+
+
+def _typed(text: str) -> Any:
+    """A number where it is one, nothing where it is empty, else the text."""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return text

@@ -176,6 +176,8 @@ def test_settings_of_the_task_are_compiled_in_and_a_job_s_come_to_them() -> None
         ("kfp", {"data": "trips.csv"}, "--data trips.csv: a path of this machine"),
         ("kfp", {"serving_log": "/log"}, "--serving-log /log"),
         ("kfp", {"predict": "rows.csv"}, "--predict rows.csv"),
+        ("kfp", {"predict": "s3://b/rows.csv", "predict_out": "out"}, "--predict-out out"),
+        ("kfp", {"metadata_service": "nonsense"}, "--metadata: expected HOST:PORT. Received: nonsense"),
     ],
 )
 def test_what_a_cluster_can_t_reach_is_refused(target: str, changes: dict[str, Any], expected: str) -> None:

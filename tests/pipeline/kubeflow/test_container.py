@@ -1,6 +1,8 @@
 """What a container makes of its arguments, and what it says to the cluster."""
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ def test_parameters_of_the_job_are_above_what_was_compiled(scratch: Path) -> Non
         },
     )
     assert (found.data, found.span, found.window, found.cache) == ("s3://bucket/d.csv", 7, 2, False)
-    assert found.overrides == ("training.batch_size=100", "model.dropout=0.2", "training.steps=50")
+    assert found.overrides == ("training.batch_size=100", "training.steps=50", "model.dropout=0.2")
     assert (found.serving_log, found.force, found.mirror) == (None, "because", str(scratch))
 
 
@@ -129,6 +131,56 @@ def test_steps_that_never_began_are_named(tmp_path: Path) -> None:
     code, _, reason = _judged(tmp_path, ExampleGen={"state": "done"})
     assert code == 1
     assert reason.startswith("DataGate, Trainer: never began.")
+
+
+def test_rows_that_nothing_was_there_to_answer_change_no_verdict(tmp_path: Path) -> None:
+    nodes = (*NODES, "BulkInferrer")
+    states = {name: {"node": name, "state": "done", "error": None, "exit_code": 0} for name in NODES}
+    config = container.configured({"task": "taxi_tips", "root": str(tmp_path)}, {})
+    record = {"blessed": False, "gates": [{"passed": False, "reason": "too low"}], "pushed": None}
+    code, name, reason = finish._judged(config, record, nodes, states, tmp_path)
+    assert (int(code), name, reason) == (11, "not_blessed", "too low")
+    assert finish._judged(config, {"pushed": {"version": "1"}}, nodes, states, tmp_path)[0] == 1
+
+
+RECORD = {
+    **{"task": "tips", "run_id": "20261120T010203", "outcome": "not_blessed", "exit_code": 11, "reason": "too low"},
+    **{"metrics": {"auc": 0.5}, "pushed": None, "report": "s3://b/r.html", "job": {"id": "j"}},
+}
+
+
+def test_the_outcome_is_posted(monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("HOOK", f"http://127.0.0.1:{server.server_port}/hook")
+        finish._tell("HOOK", RECORD)
+        server.shutdown()
+    assert [(body["outcome"], body["exit_code"], body["metrics"]) for body in posted] == [
+        ("not_blessed", 11, {"auc": 0.5})
+    ]
+    assert posted[0]["text"] == "tips: not_blessed (exit code 11), run 20261120T010203\ntoo low"
+
+
+@pytest.mark.parametrize("address", ["", "ftp://x", "http://[bad/secret-path", "http://127.0.0.1:1/secret-path"])
+def test_who_can_t_be_told_is_no_failure_and_no_secret(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    monkeypatch.setenv("HOOK", address)
+    monkeypatch.setattr(finish.time, "sleep", lambda seconds: None)
+    finish._tell("HOOK", RECORD)
+    assert "notify:" in caplog.text
+    assert "secret-path" not in caplog.text
 
 
 def test_a_secret_is_read_with_the_machine_s_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
