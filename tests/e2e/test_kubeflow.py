@@ -267,7 +267,7 @@ def test_warm_start_tf_lite_answers_and_a_notification(
     assert (job.code, job.record["outcome"]) == (0, "pushed"), job.text
     assert job.record["warm_start"]["from"] == first.record["run_id"]
     assert job.record["lite"]["formats"]["float32"]["passed"]
-    assert job.record["predictions"]["predicted"] == 20
+    assert job.record["predictions"]["rows"] == 20
     assert [(body["outcome"], body["run_id"]) for body in posted] == [("pushed", job.record["run_id"])]
 
     forced = execute(
