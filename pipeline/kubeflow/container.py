@@ -10,6 +10,7 @@ in the metadata of the run. Exit codes are those of `local_runner.py`.
 
 import json
 import logging
+import math
 import os
 import shutil
 import signal
@@ -28,6 +29,8 @@ from pipeline.kubeflow import finish, node, secrets, start
 
 SCRATCH = "/var/millrace"
 """Where a container keeps its local copy of the root."""
+PLACE = "place"
+"""Property of an output that says where in the root it is."""
 _TERMINATION = Path("/dev/termination-log")
 _MOUNTS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 
@@ -84,7 +87,7 @@ def _run(
     elif name == finish.NODE:
         record = finish.run(config, job, nodes, notify)
         _publish(given, config, record)
-        _say(f"{record['outcome']}: {record['reason'] or record['pushed']}")
+        _say(f"{record['outcome']}: {record['reason'] or record['pushed']}", bool(record["exit_code"]))
         if record["exit_code"]:
             raise typer.Exit(record["exit_code"])
     else:
@@ -164,16 +167,26 @@ def answer(given: dict[str, Any], artifacts: dict[str, Any], parameters: dict[st
         if key in artifacts:
             named = listed["artifacts"][0].get("name", key)
             found = artifacts[key]
-            told["artifacts"][key] = {
-                "artifacts": [{"name": named, "uri": found["uri"], "metadata": dict(found.get("properties", {}))}]
-            }
+            # KFP's launcher fails a task that names a place outside of the run's own folder of the pipeline root. So the
+            # place it gave stays, and where the artifact really is becomes a property.
+            metadata = {**_finite(found.get("properties", {})), PLACE: found["uri"]}
+            told["artifacts"][key] = {"artifacts": [{"name": named, "metadata": metadata}]}
     told["parameterValues"] = {key: value for key, value in parameters.items() if key in asked.get("parameters", {})}
     for key, value in parameters.items():
         target = asked.get("parameters", {}).get(key, {}).get("outputFile")
         if target:
             write(target, str(value).encode())
     if asked.get("outputFile"):
-        write(asked["outputFile"], json.dumps(told).encode())
+        write(asked["outputFile"], json.dumps(told, allow_nan=False).encode())
+
+
+def _finite(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what neither JSON nor the metadata store takes: nothing, NaN and the infinite."""
+    return {
+        name: value
+        for name, value in properties.items()
+        if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+    }
 
 
 def _publish(given: dict[str, Any], config: RunConfig, record: dict[str, Any]) -> None:
@@ -222,9 +235,9 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))
 
 
-def _say(text: str) -> None:
+def _say(text: str, failed: bool = True) -> None:
     """To the container's log, and where Kubernetes looks for a last word."""
-    logging.error("%s", text)
+    logging.log(logging.ERROR if failed else logging.INFO, "%s", text)
     if _TERMINATION.exists() and os.access(_TERMINATION, os.W_OK):
         _TERMINATION.write_text(text[:4000])
 

@@ -27,8 +27,8 @@ from pipeline.errors import UsageError, nearest, raise_all
 
 DEFAULT = "default"
 _CPU = re.compile(r"\d+(\.\d+)?m?")
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|K|M|G|T)?")
-_BYTES = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?")
+_BYTES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _ACCELERATOR = re.compile(r"([\w./-]+):(\d+)")
 _IMAGE = re.compile(r"[a-z0-9][\w.-]*(:\d+)?(/[a-z0-9][\w.-]*)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?")
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
@@ -90,12 +90,13 @@ class Retries(_Strict):
     Attributes:
       count: tries after the first.
       backoff_seconds: before the first of them; each further wait is twice as long.
-      max_seconds: of one wait.
+      max_seconds: after the beginning of a step's first attempt, when the last one must have ended. Argo, which runs the
+        steps of KFP, starts no attempt after it, and ends one that is still running.
     """
 
     count: Annotated[int, Field(ge=0, le=10)] = 2
     backoff_seconds: Annotated[int, Field(ge=0)] = 30
-    max_seconds: Annotated[int, Field(ge=0)] = 600
+    max_seconds: Annotated[int, Field(ge=1)] = 604_800
 
 
 class Settings(_Strict):

@@ -209,7 +209,9 @@ class _Builder:
             policy.max_retry_count = retries
             policy.backoff_duration.CopyFrom(duration_pb2.Duration(seconds=own.backoff_seconds))
             policy.backoff_factor = 2.0
-            policy.backoff_max_duration.CopyFrom(duration_pb2.Duration(seconds=own.max_seconds))
+            policy.backoff_max_duration.CopyFrom(
+                duration_pb2.Duration(seconds=own.max_seconds if self._target == "kfp" else min(own.max_seconds, 3600))
+            )
         self._containers[f"exec-{name}"] = self._container(node, told)
         return task
 

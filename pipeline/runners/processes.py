@@ -66,9 +66,17 @@ class Result:
     cpu_seconds: float = 0.0
 
 
+_forking = False
+
+
+def fork_here() -> None:
+    """Has jobs be plain forks of this process: of one that has TFX imported already, and no thread but this."""
+    global _forking
+    _forking = True
+
+
 def _context() -> Any:
-    """A fork server; a plain fork where this process has TFX imported already, as one that was forked from such has."""
-    return multiprocessing.get_context("fork" if _PRELOAD[1] in sys.modules else "forkserver")
+    return multiprocessing.get_context("fork" if _forking else "forkserver")
 
 
 def warm_up(log: Path) -> None:

@@ -65,7 +65,7 @@ class Kfp:
                 description=mark,
                 experiment_id=self._experiment_id(),
                 pipeline_spec=pipeline_spec(order.package),
-                runtime_config=self._api.V2beta1RuntimeConfig(parameters=dict(order.parameters)),
+                runtime_config=self._runtime(order),
                 service_account=order.service_account,
             )
             made = patiently(
@@ -74,6 +74,11 @@ class Kfp:
                 made=lambda: self._find(self._list_runs, "runs", order.name, mark),
             )
         return self._job(made)
+
+    def _runtime(self, order: Order) -> Any:
+        """Parameters, and the root: the server reads `defaultPipelineRoot` of no spec, only what a run is started with."""
+        root = order.package.spec.get("defaultPipelineRoot")
+        return self._api.V2beta1RuntimeConfig(parameters=dict(order.parameters), pipeline_root=root)
 
     def job(self, job_id: str, *, waiting: bool = False) -> Job:
         """A run as it is now."""
@@ -133,7 +138,7 @@ class Kfp:
                 description=mark,
                 experiment_id=self._experiment_id(),
                 pipeline_spec=pipeline_spec(order.package),
-                runtime_config=self._api.V2beta1RuntimeConfig(parameters=dict(order.parameters)),
+                runtime_config=self._runtime(order),
                 service_account=order.service_account,
                 max_concurrency=str(timetable.max_concurrency),
                 no_catchup=not timetable.catch_up,

@@ -12,6 +12,7 @@ from pipeline.kubeflow.execute import values
 from pipeline.kubeflow.execute.failure import TaskFailed
 from pipeline.kubeflow.execute.profiles import Profile
 
+_BUCKETS = ("gs://", "s3://", "minio://")
 _STORE = "projects/local/locations/local/metadataStores/default/artifacts/"
 
 
@@ -60,6 +61,23 @@ class Ledger:
     def resource_name(self, task: str, key: str) -> str:
         """The name of an output before the task runs: KFP's is its key, Vertex's that of a resource."""
         return f"{_STORE}{self._job_id}-{task}-{key}" if self._profile.types else key
+
+    def check_place(self, key: str, said: str, given: str) -> None:
+        """Compares the URI that a container told with the one that it was given.
+
+        KFP's launcher sends what is at an output's local path, and fails where the URI is in a bucket, and not in the
+        run's own folder of the pipeline root.
+
+        Raises:
+          TaskFailed: it would on KFP.
+        """
+        folder, found, _ = given.partition(f"/{self._job_id}/")
+        in_a_bucket = said.startswith(_BUCKETS) or said.startswith(f"{folder.rpartition('/')[0]}/")
+        if said and not self._profile.types and found and in_a_bucket and not said.startswith(f"{folder}{found}"):
+            raise TaskFailed(
+                f"output {key!r}: URI {said!r} does not have expected bucket prefix {folder + found!r}. "
+                "Next: leave the URI out, or name a place in the run's own folder"
+            )
 
     def record(self, key: str, artifact: pb.RuntimeArtifact, *, imported: bool = False) -> pb.RuntimeArtifact:
         """An output, as it can be read back.

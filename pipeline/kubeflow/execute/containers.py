@@ -139,10 +139,13 @@ async def _command(
 
 
 def _seconds(retry: pb.PipelineTaskSpec.RetryPolicy, attempt: int) -> float:
-    """How long to wait before this attempt: the first wait, times the factor for each one after it."""
+    """How long to wait before this attempt: the first wait, times the factor for each one after it.
+
+    The policy's longest duration is no wait: Argo counts it from the beginning of the first attempt. Here nobody waits long
+    enough for that.
+    """
     wait = retry.backoff_duration.ToTimedelta().total_seconds() * (retry.backoff_factor or 2.0) ** (attempt - 2)
-    longest = retry.backoff_max_duration.ToTimedelta().total_seconds()
-    return float(min(wait, longest or wait, LONGEST_WAIT))
+    return float(min(wait, LONGEST_WAIT))
 
 
 async def _wait(seconds: float, settings: Settings, stop: asyncio.Event) -> None:

@@ -102,16 +102,18 @@ def collect(
                 raise TaskFailed(f"output parameter {key!r} was not written: expected it in {path}") from None
             except (OSError, ValueError) as error:
                 raise TaskFailed(f"output parameter {key!r} in {path}: {error}") from error
-    _merge(said, given)
+    _merge(said, given, ledger)
     return artifacts.Outputs(
         parameters,
         {key: [ledger.record(key, each) for each in made.artifacts] for key, made in given.outputs.artifacts.items()},
     )
 
 
-def _merge(said: pb.ExecutorOutput, given: pb.ExecutorInput) -> None:
+def _merge(said: pb.ExecutorOutput, given: pb.ExecutorInput, ledger: artifacts.Ledger | None = None) -> None:
     for key, made in given.outputs.artifacts.items():
         if key in said.artifacts and said.artifacts[key].artifacts:
+            if ledger:
+                ledger.check_place(key, said.artifacts[key].artifacts[0].uri, made.artifacts[0].uri)
             artifacts.merge(said.artifacts[key].artifacts[0], made.artifacts[0])
 
 

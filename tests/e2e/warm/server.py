@@ -77,6 +77,7 @@ def _run(asked: dict[str, object], files: list[int]) -> None:
     module, *arguments = list(asked["arguments"])  # type: ignore[call-overload]
     sys.argv = [module, *arguments]
     code = 0
+    importlib.import_module("pipeline.runners.processes").fork_here()
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as ended:

@@ -63,7 +63,7 @@ def test_what_was_asked_for_is_answered(tmp_path: Path) -> None:
         given, {"model": {"uri": "s3://b/m", "properties": {"a": 1}}, "other": {"uri": "z"}}, {"run_id": "r"}
     )
     told = json.loads((tmp_path / "out" / "executor_output.json").read_text())
-    assert told["artifacts"] == {"model": {"artifacts": [{"name": "n7", "uri": "s3://b/m", "metadata": {"a": 1}}]}}
+    assert told["artifacts"] == {"model": {"artifacts": [{"name": "n7", "metadata": {"a": 1, "place": "s3://b/m"}}]}}
     assert told["parameterValues"] == {"run_id": "r"}
     assert (tmp_path / "p" / "run_id").read_text() == "r"
 

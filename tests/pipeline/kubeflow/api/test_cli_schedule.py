@@ -20,7 +20,7 @@ def test_create_shows_the_next_three_times(kfp, fake_kfp, kfp_file):
     (made,) = fake_kfp.recurring.values()
     assert made["trigger"]["cron_schedule"] == {"cron": "0 0 3 * * 1-5"}
     assert (made["display_name"], made["max_concurrency"], made["no_catchup"]) == ("taxi-tips", "2", True)
-    assert made["runtime_config"] == {"parameters": {"span": 7}}
+    assert made["runtime_config"] == {"parameters": {"span": 7}, "pipeline_root": "s3://ml/runs"}
     assert [line for line in ran.err.splitlines() if line.startswith("next")] == [
         "next     Wed 2030-01-02 03:00:00 UTC",
         "next     Thu 2030-01-03 03:00:00 UTC",

@@ -34,7 +34,7 @@ def test_submit_prints_the_id_the_link_and_the_next_step(run_cli, fake_kfp, kfp_
         f"link     {fake_kfp.url}/#/runs/details/{job_id}",
     ]
     assert f"Next: python kubeflow_runner.py wait {job_id} --host {fake_kfp.url}, or" in ran.err
-    assert fake_kfp.runs[job_id]["runtime_config"] == {"parameters": {"span": 7}}
+    assert fake_kfp.runs[job_id]["runtime_config"] == {"parameters": {"span": 7}, "pipeline_root": "s3://ml/runs"}
 
 
 def test_a_run_has_a_name_of_its_own(run_cli, fake_kfp, kfp_file):

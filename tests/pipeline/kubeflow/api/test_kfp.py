@@ -32,7 +32,7 @@ def test_a_run_is_submitted_with_all_that_was_asked(server, fake_kfp, order):
     (sent,) = fake_kfp.sent("POST", "/runs")
     assert sent["display_name"] == "nightly"
     assert sent["service_account"] == "runner"
-    assert sent["runtime_config"] == {"parameters": {"span": 7}}
+    assert sent["runtime_config"] == {"parameters": {"span": 7}, "pipeline_root": "s3://ml/runs"}
     assert sent["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     (experiment,) = fake_kfp.experiments.values()
     assert (experiment["display_name"], sent["experiment_id"]) == ("Default", experiment["experiment_id"])
@@ -285,7 +285,7 @@ def test_a_schedule_has_six_fields_and_all_that_was_asked(server, fake_kfp, orde
         }
     }
     assert (sent["max_concurrency"], sent["no_catchup"], sent["mode"]) == ("2", True, "ENABLE")
-    assert sent["runtime_config"] == {"parameters": {"span": 7}}
+    assert sent["runtime_config"] == {"parameters": {"span": 7}, "pipeline_root": "s3://ml/runs"}
     assert (made.name, made.cron, made.state, made.max_concurrency) == ("nightly", "0 0 3 * * *", "ENABLED", 2)
     assert made.next_run == "2030-02-01T03:00:00+00:00"
     assert made.link == f"{fake_kfp.url}/#/recurringrun/details/{made.schedule_id}"

@@ -491,3 +491,31 @@ def test_an_input_that_cannot_do_fails_the_task(specs, run, definition, given, s
     result = run(specs.pipeline({"use": task}, {"nothing": {**_STRING, "isOptional": True}}))
     assert said in result.tasks["use"].error
     assert result.tasks["use"].log is None
+
+
+_TELL = (
+    "import json,sys; open(sys.argv[1], 'w').write("
+    "json.dumps({'artifacts': {'data': {'artifacts': [{'name': 'data', 'uri': sys.argv[2]}]}}}))"
+)
+
+
+@pytest.mark.parametrize(
+    ("uri", "profile", "state"),
+    [
+        ("s3://bucket/elsewhere/data", "kfp", "failed"),
+        ("{root}/tips/artifacts/Gen/7", "kfp", "failed"),
+        ("https://example.org/data", "kfp", "done"),
+        ("s3://bucket/elsewhere/data", "vertex", "done"),
+    ],
+)
+def test_a_place_outside_of_the_run_s_folder_is_refused_as_by_kfp_s_launcher(
+    specs, run, root, uri: str, profile: str, state: str
+) -> None:
+    """KFP 2.17, component/launcher_v2.go: uploadOutputArtifacts asks KeyFromURI of the run's own bucket prefix."""
+    told = uri.format(root=root)
+    outputs = {"artifacts": {"data": _ARTIFACT}}
+    task = specs.task("make", _TELL, "{{$.outputs.output_file}}", told, outputs=outputs)
+    result = run(specs.pipeline({"make": task}), profile=profile)
+    assert _states(result) == {"make": state}
+    if state == "failed":
+        assert f"URI {told!r} does not have expected bucket prefix" in _log(result, "make")
