@@ -90,7 +90,7 @@ def _custom_job(spec: Any) -> None:
 
 
 def _no_command(spec: Any) -> None:
-    spec["deploymentSpec"]["executors"]["exec-a"] = {"container": {"image": "gcr.io/x"}}
+    spec["deploymentSpec"]["executors"]["exec-a"] = {"container": {"image": "registry.example/x"}}
 
 
 def _endless(spec: Any) -> None:
@@ -114,7 +114,7 @@ def _empty(spec: Any) -> None:
         (_stranger, "task 'b' waits for 'aa', which root does not have. Did you mean 'a'?"),
         (_resolver, "task 'a' is a resolver. open-source Kubeflow Pipelines has no resolver executors"),
         (_custom_job, "task 'a': executor 'exec-a' can't be run: a custom job runs on Google Cloud only"),
-        (_no_command, "task 'a': executor 'exec-a' has no command. The entrypoint of its image (gcr.io/x)"),
+        (_no_command, "task 'a': executor 'exec-a' has no command. The entrypoint of its image (registry.example/x)"),
         (_endless, "component 'comp-b' contains itself: root -> comp-b -> comp-b"),
         (_artifact_loop, "task 'b' loops over artifacts"),
         (_empty, "component 'comp-b' has neither a dag nor an executorLabel"),
