@@ -46,6 +46,11 @@ def execute(
         raise UsageError(f"--profile: no profile {profile!r}.{nearest(profile, PROFILES)}")
     if job_id is not None and (not job_id or "/" in job_id or job_id.startswith(".")):
         raise UsageError(f"--job-id: expected a name fit for a folder. Received: {job_id!r}")
+    if "://" in root:
+        raise UsageError(
+            f"--root: expected a folder of this machine, which stands for the bucket of the spec. Received: {root}. "
+            "Next: --root trial"
+        )
     given = parameters.pairs("--parameter", parameter or [])
     variables = parameters.pairs("--env", env or [])
     document = documents.read(Path(spec), PROFILES[profile])

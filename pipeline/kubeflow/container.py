@@ -66,6 +66,10 @@ def main(
     except MillraceError as error:
         _say(str(error))
         raise typer.Exit(int(error.exit_code)) from error
+    except (OSError, EOFError) as error:
+        # Typer would say "Aborted." of the latter: the process that the node is forked from was killed.
+        _say(f"{name}: {type(error).__name__}: {error or 'the process of the node was killed'}")
+        raise typer.Exit(int(ExitCode.FAILED)) from error
     except KeyboardInterrupt as stop:
         _say(f"{name}: ended by the cluster")
         raise typer.Exit(128 + signal.SIGTERM) from stop

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import mirrored, tasks
+from pipeline import mirrored
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError
 from pipeline.kubeflow import start
@@ -53,7 +53,7 @@ def run(config: RunConfig, job: str, nodes: Sequence[str], notify: str | None) -
     mirror.fetch(f"runs/{run_id}")
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     states = _states(folder)
-    record = account.begun(config, tasks.load(config.task, config.overrides), run_id)
+    record = account.begun(config, start.task_of(config), run_id)
     begun = mirror.read(f"runs/{run_id}/run.json") or {}
     record |= {key: begun[key] for key in ("started", "job") if key in begun}
     log = folder / "logs" / "millrace.log"

@@ -72,15 +72,17 @@ def run(step: Step, config: RunConfig, run_id: str) -> dict[str, Any]:
     state: dict[str, Any] = {"node": step.node, "state": "running", "error": None, "exit_code": None}
     state |= {"began": began, "attempt": attempt}
     mirror.write(state_of(run_id, step.node), state)
-    processes.warm_up(log)
-    job = processes.Job(_work, step, config, run_id, attempt, log=log)
+    job = None
     try:
+        processes.warm_up(log)
+        job = processes.Job(_work, step, config, run_id, attempt, log=log)
         with _shown(log) as show:
             while not processes.first_ended([job], _TICK):
                 show()
         result = job.result()
     except BaseException as stop:
-        job.stop()
+        if job is not None:
+            job.stop()
         why = "by the cluster" if isinstance(stop, KeyboardInterrupt) else f"by {type(stop).__name__}: {stop}"
         state |= {"state": "stopped", "error": f"its container was ended {why}", "exit_code": 1}
         _leave(mirror, state, run_id, log, began)

@@ -11,6 +11,7 @@ from pipeline.kubeflow.outcome import place
 from pipeline.remote.mirror import Mirror
 from pipeline.runners import account, remote_root
 from pipeline.runners.local import preflight
+from pipeline.task import Task
 
 NODE = "start"
 
@@ -50,10 +51,18 @@ def run_of(mirror: Mirror, job: str) -> str | None:
     return found["run_id"] if found else None
 
 
+def task_of(config: RunConfig) -> Task:
+    """The task of a run; where a setting of the job can't be, as in its file: the step `start` says what is wrong."""
+    try:
+        return tasks.load(config.task, config.overrides)
+    except MillraceError:
+        return tasks.load(config.task)
+
+
 def _new(mirror: Mirror, config: RunConfig, job: str, origin: dict[str, Any]) -> str:
     """A run's id is the moment of its start, as on a laptop; two of one second get different ones."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    task = tasks.load(config.task, config.overrides)
+    task = task_of(config)
     for attempt in range(1000):
         run_id = f"{stamp}-{attempt}" if attempt else stamp
         record = account.begun(config, task, run_id) | {"job": {"id": job, **origin}}

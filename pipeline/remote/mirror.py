@@ -58,8 +58,9 @@ class Mirror:
         return cls(config.home_url, config.home, config.metadata_service)
 
     def named(self, text: str) -> str:
-        """A text with the folder's name replaced by the address."""
-        return text.replace(str(self.home), self.url)
+        """A text with the folder's name replaced by the address, and that of the whole root by the root's."""
+        text = text.replace(str(self.home), self.url)
+        return text.replace(str(self.home.parent), self.url.rpartition("/")[0])
 
     def localised(self, text: str) -> str:
         """A text with the address replaced by the folder's name."""
@@ -169,7 +170,7 @@ class Mirror:
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
                 text = _text(path)
-                if text is not None and str(self.home) in text:
+                if text is not None and str(self.home.parent) in text:
                     target.write_text(self.named(text), "utf-8", "surrogateescape")
                 else:
                     _link(path, target)

@@ -49,14 +49,18 @@ def placed(root: str) -> tuple[str, str | None]:
       UsageError: it names no bucket, or another kind of store; or the folder can't be made.
     """
     if "://" not in root:
-        return os.path.abspath(root), None
-    scheme, _, key = root.partition("://")
-    key = key.strip("/")
-    if scheme not in files.EXTRAS or not key:
-        raise UsageError(f"--root: expected a folder, s3://bucket/folder or gs://bucket/folder. Received: {root}")
-    name = f"{scheme}://{key}"
-    # Servers that are not Amazon's or Google's have buckets of the same names.
-    server = next(filter(None, map(os.environ.get, _ENDPOINTS[scheme])), "")
+        name, server = os.path.abspath(root), ""
+        if not any(Path(name).glob("*/metadata/records")):
+            return name, None
+        # A folder that `kubeflow_runner.py execute` had stand for a bucket: it has records, and no database.
+    else:
+        scheme, _, key = root.partition("://")
+        key = key.strip("/")
+        if scheme not in files.EXTRAS or not key:
+            raise UsageError(f"--root: expected a folder, s3://bucket/folder or gs://bucket/folder. Received: {root}")
+        name = f"{scheme}://{key}"
+        # Servers that are not Amazon's or Google's have buckets of the same names.
+        server = next(filter(None, map(os.environ.get, _ENDPOINTS[scheme])), "")
     folder = _cache() / "millrace" / hashlib.sha256(f"{name} {server}".encode()).hexdigest()[:16]
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

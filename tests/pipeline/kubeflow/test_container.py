@@ -103,6 +103,20 @@ def test_a_job_makes_one_run_and_a_wrong_path_ends_it(tmp_path: Path, caplog: py
     assert outcome.of_job(str(tmp_path / "root"), "job-2") is None
 
 
+def test_a_setting_that_can_t_be_leaves_a_run_that_says_so(tmp_path: Path) -> None:
+    values = {"job_id": "job-9", "steps": -5}
+    flags = {
+        "code": image.fingerprint(),
+        "config": json.dumps({"task": "taxi_tips", "root": str(tmp_path / "root")}),
+        "executor_input": json.dumps({"inputs": {"parameterValues": values}}),
+    }
+    assert _main(**flags) == 2
+    record = outcome.of_job(str(tmp_path / "root"), "job-9")
+    assert record is not None
+    (state,) = (tmp_path / "root/taxi_tips/runs" / record["run_id"] / "nodes").glob("start.json")
+    assert "training.steps=-5" in json.loads(state.read_text())["error"]
+
+
 NODES = ("ExampleGen", "DataGate", "Trainer")
 
 

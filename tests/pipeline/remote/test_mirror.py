@@ -45,6 +45,14 @@ def test_texts_name_places_of_the_machine_they_are_on(tmp_path: Path, bucket: Pa
     assert json.loads((bucket / "a" / "found.json").read_text()) == {"at": f"{bucket}/a"}
 
 
+def test_the_root_is_named_as_the_root_is(tmp_path: Path) -> None:
+    home = tmp_path / "scratch" / "tips"
+    home.mkdir(parents=True)
+    mirror = Mirror("s3://bucket/runs/tips", home)
+    assert mirror.named(f"millrace serve tips --root {home.parent}") == "millrace serve tips --root s3://bucket/runs"
+    assert mirror.named(f"{home}/artifacts") == "s3://bucket/runs/tips/artifacts"
+
+
 def test_an_artifact_that_is_gone_is_named_with_what_to_do(tmp_path: Path, bucket: Path) -> None:
     mirror = _mirror(tmp_path, bucket)
     with pytest.raises(
