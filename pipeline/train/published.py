@@ -231,7 +231,8 @@ def _sent(job: Job, home: str) -> Call:
     """Sends what the others need, and makes the call, by the root's names."""
     for path in sorted({Path(file).parent for file in (*job.train_files, *job.eval_files)} | {Path(job.transform)}):
         _send(path, mirrored.named(str(path)))
-    kept = sorted(path for path in Path(str(job.checkpoints)).glob("step-*"))
+    # Of one that a chief was sending when it was killed, what says that the rest is complete did not arrive.
+    kept = sorted(path.parent for path in Path(str(job.checkpoints)).glob("step-*/state.json"))
     for path in kept:
         transfer.upload(path, transfer.join(home, _TRAINING, path.name))
     start = _place(home, Path(job.start).name) if job.start else None

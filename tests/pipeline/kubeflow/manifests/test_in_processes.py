@@ -75,11 +75,11 @@ def start(root: str, made: Cluster, tmp_path: Path) -> Iterator[Start]:
             process.wait()
 
 
-def until(found: Callable[[], Any], process: subprocess.Popen[bytes]) -> None:
+def until(found: Callable[[], Any], process: subprocess.Popen[bytes], log: Path) -> None:
     """Waits until something is so, as long as a process is at work."""
     limit = time.monotonic() + LONGEST
     while not found():
-        assert process.poll() is None, "it ended before"
+        assert process.poll() is None, f"it ended before:\n{log.read_text()}"
         assert time.monotonic() < limit, "it takes too long"
         time.sleep(0.2)
 
@@ -91,11 +91,13 @@ def test_a_chief_that_was_killed_goes_on_from_the_checkpoint_on_another_machine(
     home = f"{root}/taxi_tips"
 
     def checkpoints() -> list[str]:
-        return [name for name in transfer.names(f"{home}/training") if name.startswith("step-")]
+        """Those that are complete: what says so is sent last."""
+        kept = [name for name in transfer.names(f"{home}/training") if name.startswith("step-")]
+        return [name for name in kept if files.exists(f"{home}/training/{name}/state.json")]
 
     helper = start(Member("worker", 0), "worker")
     killed = start(Member("chief", 0), "first")
-    until(checkpoints, killed)
+    until(checkpoints, killed, tmp_path / "first.log")
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     chief = start(Member("chief", 0), "second")
