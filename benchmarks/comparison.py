@@ -1,6 +1,6 @@
-"""Several runs of both sides as rows of one table: medians and how many times ours goes into stock's.
+"""Several runs of each side as rows of one table: medians, and ours as a share of stock's.
 
-rows = compare(stock_runs, our_runs)
+rows = compare(stock_runs, our_runs, floor_runs)
 Console().print(table(rows))
 """
 
@@ -38,25 +38,27 @@ class Row:
         name: what is compared.
         stock: the template's median; None where it has no such thing.
         ours: our median; None likewise.
+        floor: the plain script's; None likewise.
     """
 
     section: str
     name: str
     stock: float | None
     ours: float | None
+    floor: float | None = None
 
     @property
     def ratio(self) -> float | None:
-        """Stock over ours: 2.0 is twice as fast, or half the memory. None for metrics and for noise."""
+        """Ours over stock: 0.5 is twice as fast, or half the memory. None for metrics and for noise."""
         if self.section == "metric" or not self.stock or not self.ours:
             return None
         if self.section == "node" and max(self.stock, self.ours) < _SMALLEST_SECONDS:
             return None
-        return self.stock / self.ours
+        return self.ours / self.stock
 
 
-def compare(stock: Sequence[Run], ours: Sequence[Run]) -> list[Row]:
-    """Medians of both sides, side by side.
+def compare(stock: Sequence[Run], ours: Sequence[Run], floor: Sequence[Run] = ()) -> list[Row]:
+    """Medians of the sides, side by side.
 
     The sum of the nodes is the work; the run's seconds are the waiting. They differ where branches run at once. Ours
     imports TFX while it runs, so that its run without imports has no figure of its own.
@@ -64,10 +66,11 @@ def compare(stock: Sequence[Run], ours: Sequence[Run]) -> list[Row]:
     Args:
         stock: runs of the template, at least one.
         ours: runs of this project, at least one.
+        floor: runs of the plain script.
     """
 
     def row(section: str, name: str, of: Callable[[Run], float | None]) -> Row:
-        return Row(section, name, _median(stock, of), _median(ours, of))
+        return Row(section, name, _median(stock, of), _median(ours, of), _median(floor, of))
 
     def node(name: str) -> Row:
         return row("node", name, lambda run: run.nodes.get(name))
@@ -102,7 +105,7 @@ def table(rows: Sequence[Row], title: str) -> Table:
         rows: of `compare`.
         title: what was run.
     """
-    shown = Table("", "template", "ours", "template ÷ ours", title=title, title_justify="left")
+    shown = Table("", "template", "ours", "ours ÷ template", "floor", title=title, title_justify="left")
     for column in shown.columns[1:]:
         column.justify = "right"
     section = ""
@@ -110,8 +113,14 @@ def table(rows: Sequence[Row], title: str) -> Table:
         if section and row.section != section:
             shown.add_section()
         section = row.section
-        shown.add_row(row.name, _shown(row, row.stock), _shown(row, row.ours), _ratio(row.ratio))
+        shown.add_row(*cells(row))
     return shown
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row's five texts: its name, the template's figure, ours, their ratio and the floor's."""
+    figures = (_shown(row, row.stock), _shown(row, row.ours), _ratio(row.ratio), _shown(row, row.floor))
+    return (row.name, *figures)
 
 
 def _names(found: Sequence[dict[str, float]], order: Sequence[str]) -> list[str]:

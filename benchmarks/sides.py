@@ -1,6 +1,6 @@
-"""The two sides of a comparison: TFX's template and this project, each run once in a process of its own.
+"""The sides of a comparison: TFX's template, this project and a plain script, each run once in a process of its own.
 
-Both return a `Run`, so that what compares them need not know which is which.
+All return a `Run`, so that what compares them need not know which is which.
 """
 
 import json
@@ -50,7 +50,7 @@ class Run:
     """One run of one side.
 
     Attributes:
-        side: "stock" or "ours".
+        side: "stock", "ours" or "floor".
         run_seconds: the pipeline with its imports. Ours imports while it runs, so the two can't be told apart there.
         import_seconds: imports before the pipeline; None where they are part of it.
         process_seconds: the whole process, from its start to its end.
@@ -92,12 +92,7 @@ def run_stock(data: Path, work: Path, training: Training, *, slices: bool) -> Ru
     command += ["--out", str(report), "--slices" if slices else "--no-slices"]
     for flag, value in given.items():
         command += [] if value is None else [flag, str(value)]
-    measured = _measured(command, work)
-    if measured.exit_code != 0:
-        raise SideError(f"the template failed with exit code {measured.exit_code}:\n{_tail(work)}")
-    found = json.loads(report.read_text())
-    imports = found["import_seconds"]
-    return _run("stock", measured, imports + found["seconds"], imports, found["nodes"], found["metrics"])
+    return _reported("stock", command, report, work)
 
 
 def run_ours(
@@ -108,24 +103,29 @@ def run_ours(
     *,
     runner: Path = REPOSITORY / "local_runner.py",
     outcomes: tuple[str, ...] = ("pushed",),
+    edit: str | None = None,
+    again: bool = False,
 ) -> Run:
     """Runs a task of this project with local_runner.py.
 
     Args:
         task: its name.
         data: CSV folder or file; None for the task's own source.
-        work: an empty folder for everything it writes; the run's root is `work/root`.
+        work: a folder for everything it writes; the run's root is `work/root`.
         training: where something is None, the task's own.
         runner: the script to run.
         outcomes: how the run may end. A run that was stopped early did less work than it claims.
+        edit: a setting of the task that is changed, as for `--set`.
+        again: whether the root has an earlier run, whose results are to be found; else it must be empty.
 
     Raises:
-        SideError: it failed, ended otherwise, or used the cache.
+        SideError: it failed, ended otherwise, or used a cache that was not asked for.
     """
-    command = [sys.executable, str(runner), "--task", task, "--root", str(work / "root"), "--json", "--no-cache"]
+    command = [sys.executable, str(runner), "--task", task, "--root", str(work / "root"), "--json"]
     if data is not None:
         command += ["--data", str(data)]
-    measured = _measured([*command, *training.settings()], work)
+    command += training.settings()
+    measured = _measured([*command, "--set", edit] if edit else command, work)
     try:
         found = json.loads((work / "stdout").read_text())
     except ValueError as error:
@@ -136,10 +136,39 @@ def run_ours(
             f"Received: outcome={found['outcome']}, exit code {measured.exit_code}\n{_tail(work)}"
         )
     cached = [name for name, node in found["nodes"].items() if node.get("cached")]
-    if cached:
+    if cached and not again:
         raise SideError(f"{task} can't be timed. Expected no cached node. Received: cached={', '.join(cached)}")
     nodes = {name: node["seconds"] for name, node in found["nodes"].items() if node.get("seconds") is not None}
     return _run("ours", measured, found["seconds"], None, nodes, found["metrics"])
+
+
+def run_floor(data: Path, work: Path, training: Training) -> Run:
+    """Runs the plain script; see `benchmarks.floor`.
+
+    Args:
+        data: folder of CSV files.
+        work: an empty folder for everything it writes.
+        training: where something is None, the template's.
+
+    Raises:
+        SideError: it failed.
+    """
+    report = work / "floor.json"
+    given = {"--steps": training.steps, "--batch-size": training.batch_size, "--seed": training.seed}
+    command = [sys.executable, "-m", "benchmarks.floor", "--data", str(data), "--out", str(report)]
+    for flag, value in given.items():
+        command += [] if value is None else [flag, str(value)]
+    return _reported("floor", command, report, work)
+
+
+def _reported(side: str, command: list[str], report: Path, work: Path) -> Run:
+    """A run of a program that writes what it took."""
+    measured = _measured(command, work)
+    if measured.exit_code != 0:
+        raise SideError(f"{side} failed with exit code {measured.exit_code}:\n{_tail(work)}")
+    found = json.loads(report.read_text())
+    imports = found["import_seconds"]
+    return _run(side, measured, imports + found["seconds"], imports, found["nodes"], found["metrics"])
 
 
 def warm_up(work: Path, task: str) -> None:

@@ -35,9 +35,9 @@ def lines() -> dict[str, Row]:
 
 def test_medians_and_ratio() -> None:
     transform = lines()["Transform"]
-    assert (transform.stock, transform.ours, transform.ratio) == (16.0, 4.0, 4.0)
+    assert (transform.stock, transform.ours, transform.ratio) == (16.0, 4.0, 0.25)
     total = lines()["run, with imports"]
-    assert (total.stock, total.ours, total.ratio) == (55.0, 25.0, 2.2)
+    assert (total.stock, total.ours, total.ratio) == (55.0, 25.0, 25 / 55)
     total = lines()["run, after imports"]
     assert (total.stock, total.ours, total.ratio) == (44.0, None, None)
     assert lines()["whole process"].ours == 30.0
@@ -68,14 +68,15 @@ def test_nodes_come_in_the_order_of_a_run() -> None:
 
 def test_table_shows_units_and_gaps() -> None:
     console = Console(width=120, file=io.StringIO(), record=True)
-    console.print(table(compare(STOCK, OURS), "title"))
-    lines = [line.split("│")[1:5] for line in console.export_text().splitlines() if "│" in line]
+    floor = [dataclasses.replace(run("floor", 0.1), peak_mb=1.0)]
+    console.print(table(compare(STOCK, OURS, floor), "title"))
+    lines = [line.split("│")[1:6] for line in console.export_text().splitlines() if "│" in line]
     cells = {name.strip(): [cell.strip() for cell in others] for name, *others in lines}
-    assert cells["Transform"] == ["16.00 s", "4.00 s", "4.00"]
-    assert cells["DataGate"] == ["-", "0.50 s", ""]
-    assert cells["peak memory, MiB"] == ["2,200", "1,000", "2.20"]
-    assert cells["auc"] == ["0.9000", "0.9000", ""]
-    assert cells["example_count"] == ["4,966", "4,966", ""]
+    assert cells["Transform"] == ["16.00 s", "4.00 s", "0.25", "-"]
+    assert cells["DataGate"] == ["-", "0.50 s", "", "-"]
+    assert cells["peak memory, MiB"] == ["2,200", "1,000", "0.45", "1"]
+    assert cells["auc"] == ["0.9000", "0.9000", "", "0.9000"]
+    assert cells["example_count"] == ["4,966", "4,966", "", "4,966"]
 
 
 def test_disturbance_is_the_worst_runs_share_of_the_machine() -> None:

@@ -41,7 +41,7 @@ def test_command_line(tmp_path: Path) -> None:
     root = str(tmp_path / "work" / "root")
     settings = ["--set", "training.steps=100", "--set", "training.batch_size=40", "--set", "training.seed=3"]
     settings += ["--set", "training.early_stopping=null"]
-    command = ["--task", "taxi_tips", "--root", root, "--json", "--no-cache", "--data", "rows", *settings]
+    command = ["--task", "taxi_tips", "--root", root, "--json", "--data", "rows", *settings]
     assert arguments == command
 
 
