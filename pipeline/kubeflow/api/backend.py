@@ -130,8 +130,8 @@ class Backend(Protocol):
     def submit(self, order: Order) -> Job:
         """Starts a run."""
 
-    def job(self, job_id: str, *, waiting: bool = False) -> Job:
-        """A run as it is now; with `waiting`, a server that is away is waited for longer."""
+    def job(self, job_id: str, *, within: float | None = None) -> Job:
+        """A run as it is now; a server that is away is waited for, with `within` for up to so many seconds."""
 
     def cancel(self, job_id: str) -> None:
         """Asks the server to end a run."""

@@ -12,7 +12,7 @@ from pipeline.errors import MillraceError, UsageError
 from pipeline.kubeflow.api import cron, faults, kfp_http
 from pipeline.kubeflow.api.backend import Job, Order, Schedule, TaskRun, Timetable
 from pipeline.kubeflow.api.package import Package, Target, executors
-from pipeline.kubeflow.api.retrying import WHILE_WAITING, Clock, Fault, Patience, patiently
+from pipeline.kubeflow.api.retrying import Clock, Fault, patiently, while_waiting
 
 _DEFAULT_EXPERIMENT = "Default"
 _PAGE = 100
@@ -80,11 +80,10 @@ class Kfp:
         root = order.package.spec.get("defaultPipelineRoot")
         return self._api.V2beta1RuntimeConfig(parameters=dict(order.parameters), pipeline_root=root)
 
-    def job(self, job_id: str, *, waiting: bool = False) -> Job:
+    def job(self, job_id: str, *, within: float | None = None) -> Job:
         """A run as it is now."""
         with self._told(f"run {job_id}"):
-            patience = WHILE_WAITING if waiting else Patience()
-            return self._job(patiently(lambda: self._get_run(job_id), self._clock, patience))
+            return self._job(patiently(lambda: self._get_run(job_id), self._clock, while_waiting(within)))
 
     def cancel(self, job_id: str) -> None:
         """Terminates a run."""

@@ -11,7 +11,7 @@ that it can't read.
 import email.utils
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeVar
 
@@ -73,6 +73,11 @@ class Patience:
 
 WHILE_WAITING = Patience(attempts=40, first=2.0, longest=60.0, total=1800.0, renewals=4)
 """For looks at a run that is under way: half an hour without the server ends nothing but the look."""
+
+
+def while_waiting(within: float | None) -> Patience:
+    """For a look at a run that need not be answered before so many seconds have passed; None for any other request."""
+    return Patience() if within is None else replace(WHILE_WAITING, total=min(WHILE_WAITING.total, within))
 
 
 class Fault(Exception):

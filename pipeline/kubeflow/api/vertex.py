@@ -20,7 +20,7 @@ from pipeline.errors import MillraceError, UsageError
 from pipeline.kubeflow.api import faults
 from pipeline.kubeflow.api.backend import Job, Order, Schedule, TaskRun, Timetable
 from pipeline.kubeflow.api.package import Package, Target, check_labels, executors
-from pipeline.kubeflow.api.retrying import WHILE_WAITING, Clock, Fault, Patience, patiently, seconds_of
+from pipeline.kubeflow.api.retrying import Clock, Fault, patiently, seconds_of, while_waiting
 
 T = TypeVar("T")
 _SECONDS = 60.0
@@ -127,11 +127,11 @@ class Vertex:
             )
         return self._job(made)
 
-    def job(self, job_id: str, *, waiting: bool = False) -> Job:
+    def job(self, job_id: str, *, within: float | None = None) -> Job:
         """A run as it is now."""
         with self._told(f"run {job_id}"):
             request = {"name": self._full(job_id, "pipelineJobs")}
-            patience = WHILE_WAITING if waiting else Patience()
+            patience = while_waiting(within)
             return self._job(
                 patiently(lambda: self._call(self._pipelines.get_pipeline_job, request), self._clock, patience)
             )

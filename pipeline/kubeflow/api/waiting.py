@@ -4,6 +4,7 @@ The run's own record (`run.json`, found by the server's id of the run) says whet
 it. Where it can't be read, the server's word counts: 0 if the run succeeded, else 1, with the failed tasks as hints.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,8 @@ def wait(
     try:
         while True:
             try:
-                job = backend.job(job_id, waiting=True)
+                left = math.inf if timeout is None else max(0.0, timeout - (clock.monotonic() - begin))
+                job = backend.job(job_id, within=left)
             except MillraceError as error:
                 raise type(error)(f"{error}. The run goes on, as far as is known. {hints}") from error
             for name, state in [*((task.name, task.state) for task in job.tasks.values()), ("", job.state)]:

@@ -139,11 +139,11 @@ def test_a_token_that_was_renewed_is_read_again(fake_kfp, clock, order, tmp_path
     assert clock.sleeps == []
     fake_kfp.token = "third"
     clock.on_sleep = lambda: token.write_text("third\n", encoding="utf-8")
-    assert server.job(job.job_id, waiting=True) == job
+    assert server.job(job.job_id, within=60.0) == job
     assert clock.sleeps == [2.0]
     fake_kfp.token = "fourth"
     with pytest.raises(MillraceError, match="401") as caught:
-        server.job(job.job_id, waiting=True)
+        server.job(job.job_id, within=60.0)
     assert "third" not in str(caught.value)
 
 

@@ -5,6 +5,7 @@ import pytest
 from pipeline.errors import MillraceError
 from pipeline.kubeflow.api import waiting
 from pipeline.kubeflow.api.backend import Job, TaskRun
+from pipeline.kubeflow.api.retrying import while_waiting
 
 RUN = Job("j1", "nightly", "http://h/j1", "RUNNING", "s3://ml/runs", {"trainer": TaskRun("trainer", "RUNNING")})
 DONE = replace(RUN, state="SUCCEEDED", tasks={"trainer": TaskRun("trainer", "SUCCEEDED")})
@@ -17,9 +18,10 @@ class Server:
 
     def __init__(self, *looks):
         self.looks = list(looks)
+        self.within = []
 
-    def job(self, job_id, *, waiting=False):
-        assert waiting
+    def job(self, job_id, *, within=None):
+        self.within.append(within)
         look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
         if isinstance(look, BaseException):
             raise look
@@ -114,6 +116,16 @@ def test_storage_that_is_away_is_told_and_the_servers_word_counts(clock):
 def test_a_canceled_run_failed(clock):
     result = waiting.wait(Server(replace(RUN, state="CANCELED")), "j1", clock)
     assert (result.exit_code, result.reason) == (1, "it was canceled")
+
+
+def test_a_server_that_is_away_is_not_waited_for_longer_than_asked(clock):
+    server = Server(RUN, DONE)
+    waiting.wait(server, "j1", clock, timeout=60)
+    assert server.within == [60.0, 55.0]
+    unbounded = Server(DONE)
+    waiting.wait(unbounded, "j1", clock)
+    assert while_waiting(unbounded.within[0]).total == 1800.0
+    assert while_waiting(55.0).total == 55.0
 
 
 def test_the_time_out_leaves_the_run_going(clock):
