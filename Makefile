@@ -1,7 +1,7 @@
 # make run    the taxi task, end to end, on this machine     ARGS="--task taxi_fare" for another
 # make test   checks and tests                               PYTEST="-k gate" for some of them
 # make env    the environment (called by the others)
-# make bench  our chain against TFX's own template
+# make bench  our chain against TFX's own template and a plain script    ARGS="--rows 15002" for the small size
 # make image  the container image of this checkout    IMAGE=<registry>/<name>[:tag]; make push pushes it
 
 PY := .venv/bin/python

@@ -37,6 +37,11 @@ class Training:
     batch_size: int | None = None
     seed: int | None = None
 
+    def flags(self) -> list[str]:
+        """As flags of `benchmarks.stock` and `benchmarks.floor`."""
+        given = {"--steps": self.steps, "--batch-size": self.batch_size, "--seed": self.seed}
+        return [part for flag, value in given.items() if value is not None for part in (flag, str(value))]
+
     def settings(self) -> list[str]:
         """As `--set` flags of local_runner.py."""
         given = {"steps": self.steps, "batch_size": self.batch_size, "seed": self.seed}
@@ -87,12 +92,9 @@ def run_stock(data: Path, work: Path, training: Training, *, slices: bool) -> Ru
         SideError: it failed.
     """
     report = work / "stock.json"
-    given = {"--steps": training.steps, "--batch-size": training.batch_size, "--seed": training.seed}
     command = [sys.executable, "-m", "benchmarks.stock", "--data", str(data), "--root", str(work / "root")]
     command += ["--out", str(report), "--slices" if slices else "--no-slices"]
-    for flag, value in given.items():
-        command += [] if value is None else [flag, str(value)]
-    return _reported("stock", command, report, work)
+    return _reported("stock", [*command, *training.flags()], report, work)
 
 
 def run_ours(
@@ -154,11 +156,8 @@ def run_floor(data: Path, work: Path, training: Training) -> Run:
         SideError: it failed.
     """
     report = work / "floor.json"
-    given = {"--steps": training.steps, "--batch-size": training.batch_size, "--seed": training.seed}
     command = [sys.executable, "-m", "benchmarks.floor", "--data", str(data), "--out", str(report)]
-    for flag, value in given.items():
-        command += [] if value is None else [flag, str(value)]
-    return _reported("floor", command, report, work)
+    return _reported("floor", [*command, *training.flags()], report, work)
 
 
 def _reported(side: str, command: list[str], report: Path, work: Path) -> Run:

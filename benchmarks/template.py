@@ -1,6 +1,6 @@
 """Times this project against TFX's own taxi template and against a plain script: the same rows, the same steps.
 
-    python -m benchmarks.template                                  15 k, 150 k and 1.5 M rows, twice each (about an hour)
+    python -m benchmarks.template                                  15 k, 150 k and 1.5 M rows, twice each
     python -m benchmarks.template --rows 15002 --rounds 3 --json figures.json
     python -m benchmarks.template --rows 1500200 --growth 15002000
     python -m benchmarks.template --own-training                   ours with its task's own steps and batch size

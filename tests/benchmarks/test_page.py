@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.page import BEGIN, END, drawn, main, placed, tables
+from benchmarks.page import BEGIN, END, PAGE, drawn, main, placed, tables
 from benchmarks.sides import Run
 from benchmarks.template import Size, figures_of
 
@@ -54,6 +54,10 @@ def test_only_what_is_between_the_marks_is_replaced(figures: dict[str, Any], tmp
     assert (tmp_path / "performance.svg").read_text().startswith("<svg")
     with pytest.raises(ValueError, match="expected the lines"):
         placed("# Performance", "text")
+
+
+def test_the_docs_have_a_place_for_the_figures() -> None:
+    assert "the figures" in placed(PAGE.read_text(), "the figures")
 
 
 def test_the_chart_names_the_sides_that_ran(figures: dict[str, Any]) -> None:

@@ -45,6 +45,10 @@ def test_command_line(tmp_path: Path) -> None:
     assert arguments == command
 
 
+def test_flags_of_the_other_sides_leave_out_what_is_not_given() -> None:
+    assert Training(100, None, 0).flags() == ["--steps", "100", "--seed", "0"]
+
+
 def test_a_run_that_stopped_early_is_refused(tmp_path: Path) -> None:
     runner = fake(tmp_path, outcome="data_blocked", exit_code=10)
     with pytest.raises(SideError, match=r"Expected outcome: pushed\. Received: outcome=data_blocked, exit code 10"):

@@ -60,20 +60,24 @@ class Kfp:
         """Starts a run; see `Backend.submit`."""
         with self._told("submit"):
             mark = _mark()
-            run = self._api.V2beta1Run(
-                display_name=order.name,
-                description=mark,
-                experiment_id=self._experiment_id(),
-                pipeline_spec=pipeline_spec(order.package),
-                runtime_config=self._runtime(order),
-                service_account=order.service_account,
-            )
+            run = self._api.V2beta1Run(**self._ordered(order, mark))
             made = patiently(
                 lambda: self._runs.run_service_create_run(run),
                 self._clock,
                 made=lambda: self._find(self._list_runs, "runs", order.name, mark),
             )
         return self._job(made)
+
+    def _ordered(self, order: Order, mark: str) -> dict[str, Any]:
+        """What a run and a recurring run have in common."""
+        return {
+            "display_name": order.name,
+            "description": mark,
+            "experiment_id": self._experiment_id(),
+            "pipeline_spec": pipeline_spec(order.package),
+            "runtime_config": self._runtime(order),
+            "service_account": order.service_account,
+        }
 
     def _runtime(self, order: Order) -> Any:
         """Parameters, and the root: the server reads `defaultPipelineRoot` of no spec, only what a run is started with."""
@@ -133,12 +137,7 @@ class Kfp:
         with self._told("schedule"):
             mark = _mark()
             recurring = self._api.V2beta1RecurringRun(
-                display_name=order.name,
-                description=mark,
-                experiment_id=self._experiment_id(),
-                pipeline_spec=pipeline_spec(order.package),
-                runtime_config=self._runtime(order),
-                service_account=order.service_account,
+                **self._ordered(order, mark),
                 max_concurrency=str(timetable.max_concurrency),
                 no_catchup=not timetable.catch_up,
                 mode=self._api.RecurringRunMode.ENABLE,
