@@ -12,9 +12,11 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -38,6 +40,9 @@ _PRELOAD = (
     "jinja2",
     "vl_convert",
 )
+_LONGEST_TEMPORARY = 70
+"""Bytes of a temporary folder's path: a socket's has 103 at the most, 32 of them for the names below the folder."""
+_SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - multiprocessing makes a private folder in it
 _NO_SPACE = (
     "No space left on device",
     "database or disk is full",
@@ -94,11 +99,24 @@ def warm_up(log: Path) -> None:
     screen = os.dup(2)
     try:
         _redirect(log, 2)
-        forkserver.ensure_running()
+        with _short_temporary_folder():
+            forkserver.ensure_running()
     finally:
         os.dup2(screen, 2)
         os.close(screen)
         del os.environ["PYTHONSAFEPATH"]
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Another temporary folder for the fork server's socket, where TMPDIR is too deep for one (as in a cluster's pod)."""
+    own = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TEMPORARY:
+        tempfile.tempdir = next((path for path in _SHORT if os.access(path, os.W_OK | os.X_OK)), own)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = own
 
 
 def _redirect(log: Path, *descriptors: int) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -197,3 +198,23 @@ def test_a_message_larger_than_a_pipe_holds_is_no_hang(jobs: Any, tmp_path: Path
     job = processes.Job(jobs.talk, 1_000_000, log=tmp_path / "log")
     assert processes.first_ended([job], 60) == [job]
     assert len(job.result().error or "") == 1_000_000
+
+
+def test_a_temporary_folder_too_deep_for_a_socket(tmp_path: Path) -> None:
+    """As a pod's, or a test's: a socket has no place there."""
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    script = """
+import operator, pathlib, sys, tempfile
+from pipeline.runners import processes
+log = pathlib.Path(sys.argv[1])
+processes.warm_up(log)
+print(processes.call(operator.add, 1, 2, log=log), tempfile.gettempdir())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "log")],
+        env={**os.environ, "TMPDIR": str(deep), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["3", str(deep)], done.stderr
