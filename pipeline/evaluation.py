@@ -98,16 +98,20 @@ def answer_column(label: Label, model: str) -> str:
     return f"{label.output}_of_{model}"
 
 
+def model_name(model: str, *, baseline: bool) -> str:
+    """TFMA's name of a model: its only one has none."""
+    return model if baseline else ""
+
+
 def _model_specs(label: Label, baseline: bool) -> list[config_pb2.ModelSpec]:
-    names = {CANDIDATE: CANDIDATE, BASELINE: BASELINE} if baseline else {CANDIDATE: ""}
     return [
         config_pb2.ModelSpec(
-            name=name,
+            name=model_name(model, baseline=baseline),
             label_key=label.transformed,
             prediction_key=answer_column(label, model),
             is_baseline=model == BASELINE,
         )
-        for model, name in names.items()
+        for model in ((CANDIDATE, BASELINE) if baseline else (CANDIDATE,))
     ]
 
 
@@ -192,7 +196,7 @@ def plots(evaluation: str, model_name: str | None = None) -> dict[str, Any]:
     if model_name == BASELINE and not compared:
         return {}
     name = (model_name or CANDIDATE) if compared else None
-    found = tfma.load_eval_result(evaluation, model_name=name).plots
+    found = result.plots if name is None else tfma.load_eval_result(evaluation, model_name=name).plots
     return {kind: plot for _, by_output in found for by_key in by_output.values() for kind, plot in _merged(by_key)}
 
 

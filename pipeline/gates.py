@@ -200,7 +200,7 @@ class Evaluation:
       favourable: of MultiClass, the class whose choice counts as being selected; of Binary it is yes.
       min_slice: slices of fewer rows are listed but not judged.
       confidence: of all intervals, two-sided: with 0.95 a bound is passed by chance in at most 2.5 % of cases.
-      resamples: of the bootstrap; fewer where there are more than 50,000 rows, see `pipeline.evidence.bootstrap`.
+      resamples: of the bootstrap, which is not needed past 20,000 rows, see `pipeline.evidence.linear`.
       seed: of the bootstrap.
     """
 

@@ -1,19 +1,29 @@
-"""TFMA on columns: no model is run here, so that its metrics, its plots and our evidence speak of the same answers."""
+"""TFMA on columns, by Beam: no model is run here, so that its metrics, its plots and our evidence speak of the same answers.
+
+TFMA takes the columns apart into rows, and each row through each of its slices. `components.evaluator.results` writes the same
+without Beam.
+"""
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.writers import eval_config_writer, metrics_plots_and_validations_writer
 
-from components.evaluator.inference import record_batches
-from pipeline.evaluation import eval_config, plots_config
+from components.evaluator.results import locations_of
+from pipeline.evaluation import answer_column, eval_config, plots_config
+from pipeline.evidence.cuts import Values
 from pipeline.evidence.report import Columns
 from pipeline.evidence.tables import BASELINE
+from pipeline.labels import Label
 from pipeline.task import Task
+
+_BATCH = 8192
 
 
 def write(pipeline: beam.Pipeline, task: Task, columns: Columns, locations: Mapping[str, str], path: str) -> None:
@@ -28,7 +38,7 @@ def write(pipeline: beam.Pipeline, task: Task, columns: Columns, locations: Mapp
     """
     baseline = BASELINE in columns.answers
     config = eval_config(task, baseline=baseline)
-    places = {spec.name: location for spec, location in zip(config.model_specs, locations.values(), strict=False)}
+    places = locations_of(config, locations)
     batches = pipeline | "Columns" >> beam.Create(record_batches(task.label, columns), reshuffle=False)
     _ = batches | "Metrics" >> tfma.ExtractEvaluateAndWriteResults(
         eval_config=config,
@@ -49,3 +59,28 @@ def _writer(config: tfma.EvalConfig, path: str, kind: str) -> Any:
     return metrics_plots_and_validations_writer.MetricsPlotsAndValidationsWriter(
         output_paths={kind: str(PurePosixPath(path) / kind)}, eval_config=config, output_file_format="tfrecord"
     )
+
+
+def record_batches(label: Label, columns: Columns) -> list[pa.RecordBatch]:
+    """The columns for TFMA, in batches: see `pipeline.evaluation.eval_config` for their names."""
+    lists: Mapping[str, pa.Array] = {
+        label.transformed: _lists(columns.target),
+        **{answer_column(label, model): _lists(values) for model, values in columns.answers.items()},
+        **{
+            name: pa.array([None if text is None else [text] for text in _texts(values)], pa.list_(pa.string()))
+            for name, values in columns.slices.items()
+        },
+    }
+    table = pa.table(dict(lists))
+    return [batch for batch in table.to_batches(max_chunksize=_BATCH) if batch.num_rows]
+
+
+def _lists(values: np.ndarray) -> pa.Array:
+    flat = values.reshape(len(values), -1)
+    width = flat.shape[1]
+    offsets = pa.array(np.arange(len(flat) + 1) * width, pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(flat.ravel()))
+
+
+def _texts(values: Values) -> list[str | None]:
+    return list(pa.array(np.asarray(values, object), pa.string(), from_pandas=True).to_pylist())

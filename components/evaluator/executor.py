@@ -2,7 +2,6 @@
 
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
@@ -13,20 +12,25 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, path_utils
 
 from components.artifacts import FORCED, VERDICTS
-from components.evaluator import analysis
+from components.evaluator import analysis, results
 from components.evaluator.inference import columns_of
 from pipeline import mirrored, tasks
 from pipeline.evidence import report
 from pipeline.evidence.standing import Standing
 from pipeline.evidence.tables import BASELINE, CANDIDATE
+from pipeline.ingest import columnar
 from pipeline.push import history
 from pipeline.push.versions import Places
 
+_IN_PROCESS = "--runner=FnApiRunner"
 FORCE_REASON = "force_reason"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes what TFMA reads, `evidence.json` beside it, and the blessing as TFX's own executor does."""
+    """Writes what TFMA reads, `evidence.json` beside it, and the blessing as TFX's own executor does.
+
+    With the in-process Beam runner metrics and plots are computed on columns; with any other, TFMA's own way is taken.
+    """
 
     def Do(
         self,
@@ -54,18 +58,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             paths[CANDIDATE],
             paths.get(BASELINE),
             baselines[0].uri if baselines else "",
+            _stored(input_dict[standard_component_specs.EXAMPLES_KEY], split),
         )
         if not baselines:
             standing = _without_artifact(exec_properties["watched"], candidate.uri)
         uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
-        with ThreadPoolExecutor(1) as beside:
-            # Beam's in-process runner keeps one core busy, and numpy another.
-            judged = beside.submit(
-                report.report, task, columns, standing, split, str(exec_properties.get("force") or "")
-            )
+        found = report.measure(task, columns)
+        if _IN_PROCESS in self._beam_pipeline_args:
+            results.write(task, columns, found, paths, uri)
+        else:
             with self._make_beam_pipeline() as pipeline:
                 analysis.write(pipeline, task, columns, paths, uri)
-            evidence = judged.result()
+        evidence = report.report(task, columns, standing, split, str(exec_properties.get("force") or ""), found)
         for verdict in evidence["verdicts"]:
             logging.log(logging.INFO if verdict["passed"] else logging.WARNING, "%s", verdict["reason"])
         io_utils.write_string_file(f"{uri}/{report.NAME}", json.dumps(evidence, indent=1) + "\n")
@@ -77,6 +81,11 @@ def _files(examples: list[types.Artifact], split: str) -> list[str]:
     """The shards of a split."""
     folders = artifact_utils.get_split_uris(examples, split)
     return [file for folder in folders for file in tf.io.gfile.glob(io_utils.all_files_pattern(folder))]
+
+
+def _stored(examples: list[types.Artifact], split: str) -> list[str] | None:
+    """The same rows as columns, where one artifact holds them all: the shards of several are read in another order."""
+    return columnar.shards(examples[0].uri, split) if len(examples) == 1 else None
 
 
 def _schema(input_dict: dict[str, list[types.Artifact]]) -> Any:

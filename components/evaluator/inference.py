@@ -4,25 +4,21 @@ Models run in a session, as they are served. The baseline may be of another time
 said, while the candidate's failures are raised.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.io import fileio
-from tfx_bsl.coders import example_coder
 
+from components.evaluator.slices import Slices
 from pipeline.errors import DataBlocked
-from pipeline.evaluation import answer_column
-from pipeline.evidence.cuts import in_ranges
 from pipeline.evidence.report import Columns
 from pipeline.evidence.standing import Standing, Status
 from pipeline.evidence.tables import BASELINE, CANDIDATE
 from pipeline.export import LABELS_SIGNATURE, SERVING_SIGNATURE
-from pipeline.gates import Ranges
 from pipeline.labels import Label
 from pipeline.task import Task
 from serving.errors import ServingError
@@ -49,11 +45,16 @@ class _Parts:
 
     target: list[np.ndarray] = field(default_factory=list)
     answers: dict[str, list[np.ndarray]] = field(default_factory=lambda: {CANDIDATE: [], BASELINE: []})
-    slices: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
 
 def columns_of(
-    task: Task, files: Iterable[str], schema: schema_pb2.Schema, candidate: str, baseline: str | None, uri: str = ""
+    task: Task,
+    files: Iterable[str],
+    schema: schema_pb2.Schema,
+    candidate: str,
+    baseline: str | None,
+    uri: str = "",
+    stored: Sequence[str] | None = None,
 ) -> tuple[Columns, Standing]:
     """Runs both models over the rows.
 
@@ -64,36 +65,40 @@ def columns_of(
       candidate: path of a SavedModel.
       baseline: likewise; None on a first run.
       uri: of the baseline's artifact, for the record.
+      stored: the same rows as columns, see `pipeline.ingest.columnar.shards`; None where there are none.
 
     Raises:
       DataBlocked: there is no row.
       ServingError: the candidate does not load, or fails on the rows.
     """
-    standing, other = Standing("none") if baseline is None else Standing("compared", uri=uri), None
-    own = SessionModel(candidate)
-    try:
-        if baseline is not None:
-            other = _loaded(baseline)
-    except NotComparable as error:
-        standing = Standing(error.status, error.detail, uri)
-    parts, decode = _Parts(), _decoder(task, schema)
-    for rows in batches(files):
-        target = own.run(LABELS_SIGNATURE, {"examples": rows})[task.label.transformed]
-        answer = answers(own, rows, task.label)
-        parts.target.append(target)
-        parts.answers[CANDIDATE].append(answer)
-        for column, values in decode(rows).items():
-            parts.slices.setdefault(column, []).append(values)
-        if other is not None:
-            try:
-                parts.answers[BASELINE].append(compared(other, rows, target, answer, task.label))
-            except NotComparable as error:
-                standing = Standing(error.status, error.detail, uri)
-                other.close()
-                other = None
-    for model in (own, other):
-        if model is not None:
-            model.close()
+    standing = Standing("none") if baseline is None else Standing("compared", uri=uri)
+    parts, slices = _Parts(), Slices(task, schema, _BATCH, stored)
+    # A call into a session leaves Python's lock to others, and takes one core.
+    with ThreadPoolExecutor(2) as pool:
+        loading = None if baseline is None else pool.submit(_loaded, baseline)
+        own, other = SessionModel(candidate), None
+        try:
+            other = loading.result() if loading else None
+        except NotComparable as error:
+            standing = Standing(error.status, error.detail, uri)
+        for rows in batches(files, ahead=2 if stored else 0):
+            theirs = pool.submit(told, other, rows, task.label) if other else None
+            given = pool.submit(answers, own, rows, task.label)
+            labelled = pool.submit(own.run, LABELS_SIGNATURE, {"examples": rows})
+            slices.add(rows)
+            target, answer = labelled.result()[task.label.transformed], given.result()
+            parts.target.append(target)
+            parts.answers[CANDIDATE].append(answer)
+            if other is not None and theirs is not None:
+                try:
+                    parts.answers[BASELINE].append(compared(theirs.result(), target, answer))
+                except NotComparable as error:
+                    standing = Standing(error.status, error.detail, uri)
+                    other.close()
+                    other = None
+        for model in (own, other):
+            if model is not None:
+                model.close()
     if not parts.target:
         raise DataBlocked(
             "The split that measures the model has no row. Next: check the split of the task and the size of the data."
@@ -103,16 +108,23 @@ def columns_of(
         Columns(
             np.concatenate(parts.target),
             {model: np.concatenate(parts.answers[model]) for model in models},
-            {column: np.concatenate(values) for column, values in parts.slices.items()},
+            slices.columns(),
         ),
         standing,
     )
 
 
-def batches(files: Iterable[str]) -> Iterator[np.ndarray]:
-    """Serialised rows, object arrays of at most 8,192."""
-    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
-    yield from records.batch(_BATCH).as_numpy_iterator()
+def batches(files: Iterable[str], ahead: int = 0) -> Iterator[np.ndarray]:
+    """Serialised rows, object arrays of at most 8,192.
+
+    Args:
+      files: gzipped TFRecord files.
+      ahead: how many batches are read while one is worked on; none of large rows, such as images.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False  # Nothing is to be tuned, and the end would wait for its thread: half a second.
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").batch(_BATCH).prefetch(ahead)
+    yield from records.with_options(options).as_numpy_iterator()
 
 
 def answers(model: SessionModel, rows: np.ndarray, label: Label) -> np.ndarray:
@@ -130,17 +142,8 @@ def _loaded(path: str) -> SessionModel:
         raise NotComparable("unloadable", error.message) from error
 
 
-def compared(
-    model: SessionModel, rows: np.ndarray, target: np.ndarray, candidate: np.ndarray, label: Label
-) -> np.ndarray:
-    """The baseline's answers to some rows.
-
-    Args:
-      model: the baseline.
-      rows: serialised.
-      target: of the rows, as the candidate's `labels` signature has it.
-      candidate: its answers.
-      label: the task's.
+def told(model: SessionModel, rows: np.ndarray, label: Label) -> tuple[np.ndarray, np.ndarray]:
+    """The baseline's targets and answers to some serialised rows.
 
     Raises:
       NotComparable: it has another label, or fails on the rows.
@@ -155,9 +158,23 @@ def compared(
             raise NotComparable("other_label", f"expected {wanted} of {signature}. Received: {there}")
     try:
         own = model.run(LABELS_SIGNATURE, {"examples": rows}, (label.transformed,))[label.transformed]
-        given = answers(model, rows, label)
+        return own, answers(model, rows, label)
     except (ServingError, KeyError) as error:
         raise NotComparable("unreadable", _cause(str(error))) from error
+
+
+def compared(baseline: tuple[np.ndarray, np.ndarray], target: np.ndarray, candidate: np.ndarray) -> np.ndarray:
+    """The baseline's answers to some rows, where they can be compared with the candidate's.
+
+    Args:
+      baseline: its targets and its answers, see `told`.
+      target: of the rows, as the candidate's `labels` signature has it.
+      candidate: its answers.
+
+    Raises:
+      NotComparable: it has another label, or answers that are no numbers.
+    """
+    own, given = baseline
     if own.shape != target.shape or given.shape != candidate.shape:
         raise NotComparable(
             "other_label",
@@ -182,73 +199,3 @@ def _cause(message: str) -> str:
     places = ("Graph execution error", "Detected at", "<stack", "Node:", "[[", "(0) ", "(1) ")
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return next((line for line in lines if not line.startswith(places)), lines[0] if lines else "no reason given")
-
-
-def _decoder(task: Task, schema: schema_pb2.Schema) -> Any:
-    """A function of serialised rows: the columns that rows are sliced by, name -> see `text_of` and `in_ranges`."""
-    wanted = sorted({column for cross in task.evaluation.crosses for column in cross})
-    ranges = task.evaluation.ranges
-    known = [schema_pb2.Feature(name=f.name, type=f.type) for f in schema.feature if f.name in wanted]
-    if not wanted:
-        return lambda rows: {}
-    plain = schema_pb2.Schema(feature=known).SerializeToString() if len(known) == len(wanted) else None
-    decoder = example_coder.ExamplesToRecordBatchDecoder(plain)
-
-    def decode(rows: np.ndarray) -> dict[str, np.ndarray]:
-        batch = decoder.DecodeBatch(rows.tolist())
-        return {name: sliced(_column(batch, name), ranges.get(name)) for name in wanted}
-
-    return decode
-
-
-def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """A column of lists; of nulls where no row of the batch has it."""
-    place = batch.schema.get_field_index(name)
-    return batch.column(place) if place >= 0 else pa.nulls(batch.num_rows)
-
-
-def sliced(column: pa.Array, ranges: Ranges | None) -> np.ndarray:
-    """What a column of lists is sliced by: text, or the name of a range; None for a row without a value.
-
-    A row with several values is in the slice of them all, joined by "|", and in no range.
-    """
-    if pa.types.is_null(column.type):
-        return np.full(len(column), None, object)
-    lengths = np.asarray(column.value_lengths().fill_null(0))
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    starts = np.cumsum(lengths) - lengths
-    if ranges is not None:
-        numbers = np.full(len(lengths), np.nan)
-        single = lengths == 1
-        numbers[single] = flat[starts[single]]
-        return in_ranges(numbers, ranges)
-    found = np.full(len(lengths), None, object)
-    texts = np.array(
-        [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in flat], object
-    )
-    single = lengths == 1
-    found[single] = texts[starts[single]]
-    for row in np.flatnonzero(lengths > 1):
-        found[row] = "|".join(texts[starts[row] : starts[row] + lengths[row]])
-    return found
-
-
-def record_batches(label: Label, columns: Columns) -> list[pa.RecordBatch]:
-    """The columns for TFMA, in batches: see `pipeline.evaluation.eval_config` for their names."""
-    lists: Mapping[str, pa.Array] = {
-        label.transformed: _lists(columns.target),
-        **{answer_column(label, model): _lists(values) for model, values in columns.answers.items()},
-        **{
-            name: pa.array([None if value is None else [value] for value in values], pa.list_(pa.string()))
-            for name, values in columns.slices.items()
-        },
-    }
-    table = pa.table(dict(lists))
-    return [batch for batch in table.to_batches(max_chunksize=_BATCH) if batch.num_rows]
-
-
-def _lists(values: np.ndarray) -> pa.Array:
-    flat = values.reshape(len(values), -1)
-    width = flat.shape[1]
-    offsets = pa.array(np.arange(len(flat) + 1) * width, pa.int32())
-    return pa.ListArray.from_arrays(offsets, pa.array(flat.ravel()))

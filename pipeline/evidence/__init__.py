@@ -1,6 +1,7 @@
 """What a candidate's figures prove: metrics on columns, their intervals, and verdicts in sentences. Plain numpy.
 
-areas → measures → bootstrap      values of a metric, and how far they would move on other rows
+areas → measures                  metrics, as functions of the rows' weights (statistic, class_measures)
+bootstrap, linear                 how far they would move on other rows, of few rows and of many
 intervals                         from a spread or a count to an interval
 cuts → tables                     slices of the rows, and each metric of each slice
 fairness                          rates by group, and the gaps between groups

@@ -1,14 +1,14 @@
 """Everything that an evaluation found, as `evidence.json` has it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pipeline.evidence import bootstrap
-from pipeline.evidence.cuts import Cut, cuts
+from pipeline.evidence.cuts import Cut, Values, cuts
 from pipeline.evidence.fairness import fairness
 from pipeline.evidence.intervals import Interval, quantile
 from pipeline.evidence.standing import Standing
@@ -27,15 +27,47 @@ class Columns:
     Attributes:
       target: [rows, *shape] float32, NaN where unknown.
       answers: "candidate" and, where it is comparable, "baseline" -> the label's main output, [rows] or [rows, classes].
-      slices: raw column -> text or the name of a range, None where there is no value; object arrays.
+      slices: raw column -> text or the name of a range, None where there is no value.
     """
 
     target: np.ndarray
     answers: Mapping[str, np.ndarray]
-    slices: Mapping[str, np.ndarray]
+    slices: Mapping[str, Values]
 
 
-def report(task: Task, columns: Columns, standing: Standing, split: str, force: str = "") -> dict[str, Any]:
+@dataclass(frozen=True)
+class Found:
+    """What was measured, before it is judged.
+
+    Attributes:
+      cuts: the slices, all rows first.
+      table: each metric of each of them.
+    """
+
+    cuts: Sequence[Cut]
+    table: Table
+
+
+def measure(task: Task, columns: Columns) -> Found:
+    """The metrics of all rows and of each slice, with their noise."""
+    rules = task.evaluation
+    found = cuts(columns.slices, rules.crosses, len(columns.target))
+    measured = table(
+        rules.metrics,
+        task.label,
+        columns.target,
+        columns.answers,
+        found,
+        min_slice=rules.min_slice,
+        resamples=rules.resamples,
+        seed=rules.seed,
+    )
+    return Found(found, measured)
+
+
+def report(
+    task: Task, columns: Columns, standing: Standing, split: str, force: str = "", found: Found | None = None
+) -> dict[str, Any]:
     """Measures and judges.
 
     Args:
@@ -44,6 +76,7 @@ def report(task: Task, columns: Columns, standing: Standing, split: str, force: 
       standing: of the baseline.
       split: its name.
       force: why a candidate is to be promoted even where gates fail; "" where it is not.
+      found: what `measure` gives, where it is known.
 
     Returns:
       What can be written as JSON: `{"version", "task", "split", "rows", "confidence", "resamples", "seed", "min_slice",
@@ -53,20 +86,10 @@ def report(task: Task, columns: Columns, standing: Standing, split: str, force: 
       what has no value is None, and `reason` says why.
     """
     rules, label, rows = task.evaluation, task.label, len(columns.target)
-    found = cuts(columns.slices, rules.crosses, rows)
-    measured = table(
-        rules.metrics,
-        label,
-        columns.target,
-        columns.answers,
-        found,
-        min_slice=rules.min_slice,
-        resamples=rules.resamples,
-        seed=rules.seed,
-    )
+    found = found or measure(task, columns)
     fair = {
         column: fairness(
-            [cut for cut in found if cut.cross == (column,)],
+            [cut for cut in found.cuts if cut.cross == (column,)],
             label,
             rules.favourable,
             columns.target,
@@ -76,7 +99,7 @@ def report(task: Task, columns: Columns, standing: Standing, split: str, force: 
         )
         for column in rules.groups
     }
-    judged = verdicts(rules, found, measured, fair, standing)
+    judged = verdicts(rules, found.cuts, found.table, fair, standing)
     passed = all(verdict["passed"] for verdict in judged)
     forced = bool(force) and not passed
     return as_json(
@@ -86,12 +109,12 @@ def report(task: Task, columns: Columns, standing: Standing, split: str, force: 
             "split": split,
             "rows": rows,
             "confidence": rules.confidence,
-            "resamples": bootstrap.resamples_for(rows, rules.resamples),
+            "resamples": rules.resamples if rows <= bootstrap.MOST_ROWS else 0,
             "seed": rules.seed,
             "min_slice": rules.min_slice,
             "baseline": {"status": standing.status, "said": standing.said, "uri": standing.uri},
-            "metrics": _metrics(found[0], rules.metrics, measured, quantile(rules.confidence)),
-            "slices": _slices(found[1:], task, measured),
+            "metrics": _metrics(found.cuts[0], rules.metrics, found.table, quantile(rules.confidence)),
+            "slices": _slices(found.cuts[1:], task, found.table),
             "fairness": fair,
             "verdicts": judged,
             "passed": passed,
@@ -102,7 +125,7 @@ def report(task: Task, columns: Columns, standing: Standing, split: str, force: 
     )
 
 
-def _slices(found: list[Cut], task: Task, measured: Table) -> dict[str, Any]:
+def _slices(found: Sequence[Cut], task: Task, measured: Table) -> dict[str, Any]:
     """Each slice; the intervals of a cross are corrected for its slices that are judged."""
     rules = task.evaluation
     large = {cross: 0 for cross in {cut.cross for cut in found}}

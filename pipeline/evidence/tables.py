@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.evidence import bootstrap, measures
-from pipeline.evidence.areas import Statistic
+from pipeline.evidence import bootstrap, linear, measures
 from pipeline.evidence.cuts import Cut
 from pipeline.evidence.intervals import UNKNOWN, Interval, around, rule_of_three
+from pipeline.evidence.statistic import Statistic
 from pipeline.labels import Label
 
 CANDIDATE = "candidate"
@@ -89,55 +89,61 @@ def table(
       answers: CANDIDATE and, where there is one, BASELINE -> the label's main output, [rows] or [rows, classes].
       cuts: the slices, `overall` among them.
       min_slice: slices of fewer rows get values only.
-      resamples: of the bootstrap, before `bootstrap.resamples_for`.
+      resamples: of the bootstrap; past `bootstrap.MOST_ROWS` rows there is none, see `pipeline.evidence.linear`.
       seed: of it.
     """
     rows = len(target)
-    statistics: dict[str, tuple[Statistic, np.ndarray | None]] = {}
-    values: dict[str, float] = {}
-    for cut in cuts:
-        own_target = target if cut.rows is None else target[cut.rows]
-        for model, given in answers.items():
-            own = given if cut.rows is None else given[cut.rows]
-            for metric in metrics:
-                key = _key(model, cut.name, metric)
-                statistic = measures.statistic(metric, label, own_target, own)
-                values[key] = float(statistic(np.ones((1, cut.count)))[0]) if cut.count else math.nan
-                if cut.count >= min_slice and math.isfinite(values[key]) and metric != "example_count":
-                    statistics[key] = (statistic, cut.rows)
-    samples = bootstrap.resampled(statistics, rows, bootstrap.resamples_for(rows, resamples), seed)
-    found = {}
+    found: Table = {}
+    resampled: dict[tuple[str, str, str], tuple[Statistic, np.ndarray | None]] = {}
     for cut in cuts:
         chosen = slice(None) if cut.rows is None else cut.rows
-        own_target, given = target[chosen], answers[CANDIDATE][chosen]
-        other = answers[BASELINE][chosen] if BASELINE in answers else None
-        same = other is not None and np.array_equal(given, other)
+        own_target, own = target[chosen], {model: given[chosen] for model, given in answers.items()}
+        statistics = {model: measures.statistics(metrics, label, own_target, given) for model, given in own.items()}
+        same = BASELINE in own and np.array_equal(own[CANDIDATE], own[BASELINE])
         for metric in metrics:
-            keys = [_key(model, cut.name, metric) for model in (CANDIDATE, BASELINE)]
-            own, base = samples.get(keys[0]), samples.get(keys[1])
+            of_models = {model: known[metric] for model, known in statistics.items()}
+            values = {model: _value(statistic, cut.count) for model, statistic in of_models.items()}
+            spread = {model: of_models[model] for model, value in values.items() if math.isfinite(value)}
+            if cut.count < min_slice or metric == "example_count":
+                spread = {}
+            if rows <= bootstrap.MOST_ROWS:
+                resampled |= {(model, cut.name, metric): (own, cut.rows) for model, own in spread.items()}
+                spread = {}
+            error, difference_error = _linear_errors(spread)
             found[cut.name, metric] = Measured(
                 metric=metric,
                 cut=cut,
-                candidate=values[keys[0]],
-                baseline=values.get(keys[1], math.nan),
-                error=_error(metric, own),
-                difference_error=math.nan if own is None or base is None else bootstrap.standard_error(own - base),
-                support=measures.support(metric, label, own_target, given),
+                candidate=values[CANDIDATE],
+                baseline=values.get(BASELINE, math.nan),
+                error=0.0 if metric == "example_count" else error,  # the number of rows is what it is
+                difference_error=difference_error,
+                support=measures.support(metric, label, own_target, own[CANDIDATE]),
                 same=same,
-                problem=problem_of(own_target, given) if math.isnan(values[keys[0]]) else "",
+                problem=problem_of(own_target, own[CANDIDATE]) if math.isnan(values[CANDIDATE]) else "",
+            )
+    samples = bootstrap.resampled(resampled, rows, resamples, seed) if resampled else {}
+    for (model, name, metric), sample in samples.items():
+        if model == CANDIDATE:
+            base = samples.get((BASELINE, name, metric))
+            found[name, metric] = replace(
+                found[name, metric],
+                error=bootstrap.standard_error(sample),
+                difference_error=math.nan if base is None else bootstrap.standard_error(sample - base),
             )
     return found
 
 
-def _key(model: str, cut: str, metric: str) -> str:
-    return f"{model}\0{cut}\0{metric}"
+def _value(statistic: Statistic, rows: int) -> float:
+    """Of the rows as they are."""
+    return float(statistic(np.ones((1, rows)))[0]) if rows else math.nan
 
 
-def _error(metric: str, samples: np.ndarray | None) -> float:
-    """The number of rows is what it is; of the rest the bootstrap knows."""
-    if metric == "example_count":
-        return 0.0
-    return math.nan if samples is None else bootstrap.standard_error(samples)
+def _linear_errors(statistics: Mapping[str, Statistic]) -> tuple[float, float]:
+    """Standard errors of the candidate's value and of the difference; NaN of what is not among the statistics."""
+    influences = {model: linear.influence(statistic) for model, statistic in statistics.items()}
+    own, base = influences.get(CANDIDATE), influences.get(BASELINE)
+    apart = None if own is None or base is None else own - base
+    return linear.standard_error(own), linear.standard_error(apart)
 
 
 def problem_of(target: np.ndarray, answers: np.ndarray) -> str:

@@ -1,5 +1,5 @@
-"""An evaluation by the Evaluator, with and without a baseline: TFMA's metrics against scikit-learn and against our evidence,
-the blessing against the gates, and every way in which a baseline can't be compared."""
+"""An evaluation by the Evaluator, with and without a baseline: what TFMA's reader finds against scikit-learn and against our
+evidence, the blessing against the gates, and every way in which a baseline can't be compared."""
 
 import json
 import shutil
@@ -60,7 +60,7 @@ def task(tiny: Task) -> Task:
 
 @pytest.fixture(scope="module")
 def light(task: Task) -> Task:
-    """Without slices, which are what takes TFMA's time."""
+    """Without slices."""
     gates = (Gate("auc", at_least=0.01, no_worse_by=0.0), Gate("example_count", at_least=1))
     return replace(task, evaluation=Evaluation(metrics=("auc", "example_count"), gates=gates, resamples=200))
 
@@ -123,6 +123,7 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
         *,
         force: str = "",
         watched: str = "/nowhere/task",
+        runner: str = "FnApiRunner",
     ) -> Evaluated:
         folder = tmp_path_factory.mktemp("evaluation")
         (folder / "examples" / "Split-test").mkdir(parents=True)
@@ -137,7 +138,7 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
         result, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
         result.uri, blessing.uri = str(folder / "evaluation"), str(folder / "blessing")
         context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(folder / "tmp")
+            beam_pipeline_args=[f"--runner={runner}"], tmp_dir=str(folder / "tmp")
         )
         properties = {"task": task.name, "overrides": "[]", "example_splits": json_utils.dumps(["test"])}
         with mock.patch.object(executor.tasks, "load", lambda name, overrides: task):
@@ -225,6 +226,22 @@ def test_with_a_baseline(task: Task, models: dict[str, str], evaluate: Evaluate,
     assert found.evidence["fairness"]["company"]["baseline"]["gaps"].keys() == {
         "selection_rate_gap", "tpr_gap", "fpr_gap", "fnr_gap",
     }  # fmt: skip
+
+
+def test_another_beam_runner_has_tfma_compute_the_same(
+    light: Task, models: dict[str, str], evaluate: Evaluate, tiny_data: Any
+) -> None:
+    task = replace(light, evaluation=replace(light.evaluation, slices=("company",)))
+    ways = [
+        evaluate(task, tiny_data.raw_files[0], models["worse"], models["better"], runner=runner)
+        for runner in ("FnApiRunner", "BundleBasedDirectRunner")
+    ]
+    for model in (None, evaluation.BASELINE):
+        ours, theirs = (evaluation.metrics(found.uri, model) for found in ways)
+        assert set(ours) == set(theirs)
+        for part, values in theirs.items():
+            assert ours[part] == pytest.approx(values, rel=1e-6), part
+    assert ways[0].evidence == ways[1].evidence
 
 
 def copied(uri: str, folder: Path) -> Path:

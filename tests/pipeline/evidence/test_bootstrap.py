@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evidence.bootstrap import _COUNTS, draws, resampled, resamples_for, standard_error
+from pipeline.evidence.bootstrap import _COUNTS, draws, resampled, standard_error
 from pipeline.evidence.measures import statistic
 from pipeline.labels import Binary
 
@@ -28,11 +28,6 @@ def test_blocks_are_small_and_repeat_with_the_seed() -> None:
     again = list(draws(500_000, 10, seed=3))
     assert all(np.array_equal(one, other) for one, other in zip(blocks, again, strict=True))
     assert not np.array_equal(blocks[0][0], next(draws(500_000, 10, seed=4))[0])
-
-
-@pytest.mark.parametrize(("count", "expected"), [(100, 1000), (50_000, 1000), (100_000, 500), (10_000_000, 200)])
-def test_many_rows_get_fewer_resamples(count: int, expected: int) -> None:
-    assert resamples_for(count, 1000) == expected
 
 
 def test_the_spread_of_a_share_is_that_of_the_binomial_distribution() -> None:

@@ -1,6 +1,7 @@
 """Slices: which rows are in which, and what they are called."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.evidence.cuts import cuts, in_ranges, name_of
@@ -27,6 +28,17 @@ def test_slices_of_columns_and_crosses() -> None:
     assert found["company=C, hour=1"].cross == ("company", "hour")
 
 
+def test_codes_of_texts_are_as_good_as_texts() -> None:
+    coded = {
+        "company": pd.Categorical.from_codes([2, -1, 0, 2, 0], ["C", "of no row", "A, B"]),
+        "hour": pd.Categorical(COLUMNS["hour"]),
+    }
+    crosses = [("hour",), ("hour", "company")]
+    for one, other in zip(cuts(coded, crosses, 5), cuts(COLUMNS, crosses, 5), strict=True):
+        assert (one.name, one.cross, one.values, one.count) == (other.name, other.cross, other.values, other.count)
+        assert one.rows is other.rows or one.rows.tolist() == other.rows.tolist()  # type: ignore[union-attr]
+
+
 def test_no_row_has_one_slice() -> None:
     assert [(cut.name, cut.count) for cut in cuts({"a": np.array([], object)}, [("a",)], 0)] == [("overall", 0)]
     nothing = np.array([None, None], object)
@@ -35,9 +47,9 @@ def test_no_row_has_one_slice() -> None:
 
 def test_ranges_of_numbers() -> None:
     given = np.array([-1.0, 4.99, 5.0, 19.0, 20.0, np.nan, np.inf])
-    assert in_ranges(given, Ranges("fare", (5, 10, 20))).tolist() == [
-        *("below 5", "below 5", "5 to 10", "10 to 20", "20 and above", None, None)
-    ]
+    found = in_ranges(given, Ranges("fare", (5, 10, 20)))
+    assert list(found.categories) == ["below 5", "5 to 10", "10 to 20", "20 and above"]
+    assert found.codes.tolist() == [0, 0, 1, 2, 3, -1, -1]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.class_metrics import Tally, area, merged_counts
 from pipeline.curves import Counts, precision_recall_area, roc_area, step_of
-from pipeline.evidence.areas import steps_of
+from pipeline.evidence.areas import Falling, steps_of
 from pipeline.evidence.measures import range_of, statistic, support
 from pipeline.gates import HIGHER_IS_BETTER
 from pipeline.labels import Binary, Label, MultiClass, MultiLabel, Regression
@@ -77,6 +77,17 @@ def test_areas_are_those_of_tfma_with_ties_and_sure_answers() -> None:
     assert statistic("auc_pr", LABELS[0], target, answers)(ones)[0] == pytest.approx(
         precision_recall_area(counts), abs=1e-12
     )
+
+
+def test_what_areas_share_is_kept_no_longer_than_the_weights() -> None:
+    target, answers = rows(LABELS[0])
+    falling = Falling(target[:, 0] > 0.5, answers)
+    weights = np.ones((2, ROWS))
+    assert falling(weights) is falling(weights)
+    other = 2 * weights
+    np.testing.assert_array_equal(falling(other)[0], 2 * falling(weights)[0])
+    del weights, other
+    assert falling._held is None
 
 
 def test_steps_are_those_of_one_probability_at_a_time() -> None:
