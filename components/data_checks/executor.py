@@ -20,6 +20,7 @@ from components.data_checks.facts import Facts, Reference
 from components.data_checks.findings import FILE, Report, graded, to_json
 from pipeline import tasks
 from pipeline.errors import TaskError, raise_all
+from pipeline.ingest import columnar
 
 CHECKS: tuple[Callable[[Facts], Report], ...] = (
     rows.accounting,
@@ -135,7 +136,9 @@ def _anomalies(artifact: types.Artifact, split: str) -> anomalies_pb2.Anomalies:
 
 
 def _files(examples: types.Artifact, split: str) -> list[str]:
-    return fileio.glob(io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split)))
+    """The rows of a split, as columns where there are any."""
+    pattern = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
+    return columnar.shards(examples.uri, split) or fileio.glob(pattern)
 
 
 def _reference(artifacts: Sequence[types.Artifact] | None, name: str, dated: bool) -> Reference | None:

@@ -8,9 +8,11 @@ import numpy as np
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from pipeline.ingest import columnar
 from pipeline.labels import Label
 
 _BATCH = 8192
+_TYPES = {schema_pb2.INT: pa.int64(), schema_pb2.FLOAT: pa.float32(), schema_pb2.BYTES: pa.large_binary()}
 
 
 @dataclass(frozen=True)
@@ -35,22 +37,41 @@ def read(files: list[str], rows: int, schema: schema_pb2.Schema, label: Label, w
     """Reads the first rows of each file of a split, the same number of each.
 
     Args:
-      files: gzipped TFRecord files of serialised tf.Examples.
+      files: of columns, whose names end with `.arrow`, or gzipped TFRecord files of serialised tf.Examples.
       rows: how many, together.
       schema: columns and types; other columns are left out.
       label: of the task.
       without: columns that are not kept, such as images, each of which may be megabytes.
     """
+    each = -(-rows // max(len(files), 1))
+    plain = _plain(schema, without)
+    tables = [(_stored if file.endswith(".arrow") else _decoded)(file, each, plain) for file in sorted(files)]
+    return from_table(pa.concat_tables(tables) if tables else pa.table({}), label)
+
+
+def _stored(file: str, rows: int, schema: schema_pb2.Schema) -> pa.Table:
+    """The first rows of a file of columns, as `_decoded` gives them."""
+    types = {feature.name: pa.large_list(_TYPES[feature.type]) for feature in schema.feature}
+    found = next(columnar.batches([file], rows, list(types)), None)
+    if found is None:
+        return pa.schema(types.items()).empty_table()
+    return pa.table(
+        {
+            name: pa.nulls(len(column), types[name]) if pa.types.is_null(column.type) else column
+            for name, column in zip(types, found.columns, strict=True)
+        }
+    )
+
+
+def _decoded(file: str, rows: int, schema: schema_pb2.Schema) -> pa.Table:
+    """The first rows of a TFRecord file."""
     import tensorflow as tf
     from tfx_bsl.coders import example_coder
 
-    decoder = example_coder.ExamplesToRecordBatchDecoder(_plain(schema, without).SerializeToString())
-    each = -(-rows // max(len(files), 1))
-    batches = []
-    for file in sorted(files):
-        records = tf.data.TFRecordDataset(file, compression_type="GZIP").take(each).batch(_BATCH)
-        batches += [decoder.DecodeBatch(batch.tolist()) for batch in records.as_numpy_iterator()]
-    return from_table(pa.Table.from_batches(batches) if batches else pa.table({}), label)
+    decoder = example_coder.ExamplesToRecordBatchDecoder(schema.SerializeToString())
+    records = tf.data.TFRecordDataset(file, compression_type="GZIP").take(rows).batch(_BATCH)
+    batches = [decoder.DecodeBatch(batch.tolist()) for batch in records.as_numpy_iterator()]
+    return pa.Table.from_batches(batches, decoder.ArrowSchema())
 
 
 def from_table(table: pa.Table, label: Label) -> Sample:

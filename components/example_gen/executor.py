@@ -72,6 +72,7 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
             self._run(job, groups, folder)
             written = join.manifests(folder, len(groups), len(units))
             join.shards(written, examples, folder)
+            join.columns(written, examples, folder)
             account = join.accounts(written)
             join.quarantined(written, kept_out.uri)
             fraction = join.hashes(written, kept_out.uri)
@@ -130,6 +131,8 @@ class _Ingest(beam.DoFn):
             "index": index,
             "failed": [[str(error), isinstance(error, UsageError)] for error in written.failed],
             "shards": written.shards,
+            "columns": {name: [vars(shard) for shard in shards] for name, shards in written.columns.items()},
+            "span": units[0].span,
             "quarantine": written.quarantine,
             "account": written.account.record(),
             "hashes": f"{prefix}-hashes",
@@ -167,7 +170,10 @@ def _units(task: Task, exec_properties: dict[str, Any]) -> list[checking.Unit]:
 
 
 def _groups(units: Sequence[checking.Unit]) -> list[list[checking.Unit]]:
-    """Neighbours together, up to 64 MB: many small files are read and written as a few large ones."""
+    """Neighbours of one span together, up to 64 MB: many small files are read and written as a few large ones.
+
+    So every shard has rows of one span only, and what was made of a span's shards can be used again.
+    """
     groups: list[list[checking.Unit]] = []
     left = 0
     for unit in units:
@@ -175,7 +181,7 @@ def _groups(units: Sequence[checking.Unit]) -> list[list[checking.Unit]]:
             size = files.stat(unit.path).size
         except MillraceError:  # Reading it will say why.
             size = 0
-        if left < size or not groups:
+        if not groups or left < size or groups[-1][-1].span != unit.span:
             groups.append([])
             left = _GROUP
         groups[-1].append(unit)

@@ -1,5 +1,6 @@
 """Makes one result of the parts that workers wrote: shards with their names, one quarantine, one account."""
 
+import dataclasses
 import gzip
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from pipeline.errors import DataBlocked, MillraceError, UsageError, raise_all
-from pipeline.ingest import files, quarantine
+from pipeline.ingest import column_shards, columnar, files, quarantine
 from pipeline.ingest.account import Account
 from pipeline.ingest.sample import HashSample
 
@@ -52,6 +53,37 @@ def shards(written: Sequence[Manifest], examples: types.Artifact, folder: str) -
                 stream.write(gzip.compress(b""))
         for number, path in enumerate(paths):
             fileio.rename(path, f"{target}/data_tfrecord-{number:05d}-of-{len(paths):05d}.gz")
+
+
+def columns(written: Sequence[Manifest], examples: types.Artifact, folder: str) -> None:
+    """Renames the columns of the shards, and writes their index, last; a split with heavy rows has none."""
+    index: list[dict[str, Any]] = []
+    for split in artifact_utils.decode_split_names(examples.split_names):
+        found = [(manifest["span"], shard) for manifest in written for shard in manifest["columns"][split]]
+        if not found:
+            found = [(None, {"path": f"{folder}/empty-{split}.arrow", "rows": 0, "digest": ""})]
+            with files.create(found[0][1]["path"]) as stream:
+                column_shards.empty(stream)
+        kept = all(shard["path"] for _, shard in found)
+        target = f"{columnar.FOLDER}/{split}"
+        if kept:
+            fileio.makedirs(f"{examples.uri}/{target}")
+        for number, (span, shard) in enumerate(found):
+            name = f"data_tfrecord-{number:05d}-of-{len(found):05d}"
+            if kept:
+                fileio.rename(shard["path"], f"{examples.uri}/{target}/{name}.arrow")
+            about = columnar.Shard(
+                split=split,
+                file=f"{target}/{name}.arrow" if kept else None,
+                records=f"Split-{split}/{name}.gz",
+                rows=shard["rows"],
+                span=span,
+                digest=shard["digest"],
+            )
+            index.append(dataclasses.asdict(about))
+    fileio.makedirs(f"{examples.uri}/{columnar.FOLDER}")
+    text = json.dumps({"shards": index}, indent=1)
+    io_utils.write_string_file(f"{examples.uri}/{columnar.FOLDER}/{columnar.INDEX}", text)
 
 
 def accounts(written: Sequence[Manifest]) -> Account:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tfx.components import StatisticsGen as TfxStatisticsGen
+from tfx.components.statistics_gen.component import StatisticsGen as TfxStatisticsGen
 from tfx.dsl.components.base import executor_spec
 
 from components.statistics_gen.executor import Executor

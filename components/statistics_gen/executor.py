@@ -19,6 +19,7 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, stats_utils
 
 from components.statistics_gen.in_memory import statistics_of
+from pipeline.ingest import columnar
 
 _IN_PROCESS = "--runner=FnApiRunner"
 # Settings of StatsOptions that change what is read, or need a generator that is a Beam transform.
@@ -93,6 +94,9 @@ def _describe(statistics: types.Artifact, splits: list[str], span: int) -> None:
 
 
 def _files(examples: types.Artifact, split: str) -> list[str]:
-    """The shards of a split, sorted; there may be none."""
+    """The shards of a split, in order, as columns where there are any; there may be none."""
+    columns = columnar.shards(examples.uri, split)
+    if columns is not None:
+        return columns
     (pattern,) = examples_utils.get_split_file_patterns([examples], split)
     return sorted(tf.io.gfile.glob(pattern))

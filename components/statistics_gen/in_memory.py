@@ -1,10 +1,11 @@
-"""TFDV's statistics of gzipped TFRecord files, by threads that each read, decode and count one file at a time.
+"""TFDV's statistics of the rows of files, by threads that each read and count one file at a time.
 
     statistics_of({"train": files, "eval": files}, tfdv.StatsOptions(schema=schema))["eval"].datasets[0].num_examples
 
-Reading and decoding are most of the work, and both release Python's lock, so that two threads take about half the time
-of one. That needs more than one file in the larger split. What a thread holds is one batch and TFDV's sketches, whatever
-the number of rows.
+A file holds columns (`pipeline.ingest.columnar`) or, where ExampleGen left none, gzipped TFRecords of tf.Examples.
+Decoding these takes several times what counting does; the batches, and so the statistics, are the same. Most of the
+work releases Python's lock, so that two threads take about half the time of one, if the larger split has more than one
+file. What a thread holds is one batch and TFDV's sketches, whatever the number of rows.
 """
 
 import os
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.statistics import stats_impl
@@ -24,6 +26,7 @@ from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.coders import example_coder
 
 from components.statistics_gen.top_k import TopKUniques
+from pipeline.ingest import columnar
 
 _MOST_THREADS = 4
 _BATCH_ROWS = 16_384
@@ -37,7 +40,8 @@ def statistics_of(
     """Computes the statistics of all rows of each split.
 
     Args:
-      splits: split -> gzipped TFRecord files of serialised tf.Examples; a split may have none.
+      splits: split -> files of columns, whose names end with `.arrow`, or gzipped TFRecord files of serialised
+        tf.Examples; a split may have none.
       options: as for `tfdv.GenerateStatistics`; without sampling, slicing, weights, label and allowlist.
 
     Returns:
@@ -58,9 +62,7 @@ def _accumulate(file: str, options: tfdv.StatsOptions) -> list[Any]:
     """What each generator has seen after the rows of one file."""
     made = _generators(options)
     seen = [generator.create_accumulator() for generator in made]
-    decoder = example_coder.ExamplesToRecordBatchDecoder(None)
-    for records in _batches(file):
-        batch = decoder.DecodeBatch(records)
+    for batch in _stored(file) if file.endswith(".arrow") else _decoded(file):
         seen = [generator.add_input(so_far, batch) for generator, so_far in zip(made, seen, strict=True)]
     return seen
 
@@ -71,6 +73,26 @@ def _generators(options: tfdv.StatsOptions) -> list[stats_generator.CombinerStat
     if options.use_sketch_based_topk_uniques:
         return made
     return [TopKUniques(options) if isinstance(one, TopKUniquesSketchStatsGenerator) else one for one in made]
+
+
+def _stored(file: str) -> Iterator[pa.RecordBatch]:
+    """Rows of a file of columns, in batches of 16,384.
+
+    Where no row of a batch has a value, the decoder does not tell a column's type; TFDV takes it from another batch.
+    """
+    for batch in columnar.batches([file], _BATCH_ROWS):
+        found = {
+            name: pa.nulls(batch.num_rows) if column.null_count == batch.num_rows else column
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        }
+        yield pa.RecordBatch.from_pydict(found)
+
+
+def _decoded(file: str) -> Iterator[pa.RecordBatch]:
+    """Rows of a TFRecord file, in batches as `_batches` makes them."""
+    decoder = example_coder.ExamplesToRecordBatchDecoder(None)
+    for records in _batches(file):
+        yield decoder.DecodeBatch(records)
 
 
 def _batches(file: str) -> Iterator[np.ndarray]:

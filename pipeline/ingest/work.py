@@ -1,26 +1,29 @@
 """Some files, from their bytes to shards of tf.Examples, a part of the quarantine and an account: the unit of work.
 
-Three threads share it: one reads and checks, one encodes, one for each split compresses and writes. All of them spend
-most of their time in native code.
+Threads share it: one reads and checks, one divides the rows, as many as there are processors serialise and compress
+blocks of them, and two for each split write these, and the columns, in their order. All of them spend most of their
+time in native code.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.errors import DataBlocked, MillraceError
-from pipeline.ingest import files, quarantine, typed
+from pipeline.ingest import column_shards, files, quarantine
 from pipeline.ingest.account import Account
 from pipeline.ingest.ahead import ahead
 from pipeline.ingest.checking import Checked, Job, Unit, checked, without_duplicates
+from pipeline.ingest.rows_writer import RowsWriter
 from pipeline.ingest.sample import HashSample
-from pipeline.ingest.shards import Shards
 
-_ENCODED_ROWS = 16_384
+_MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Written:
     Attributes:
       units: which ones.
       shards: split -> paths, in order.
+      columns: split -> the columns of each of these shards, in order.
       quarantine: path of their quarantined rows.
       account: of their rows.
       hashes: split -> sample of the rows' hashes.
@@ -44,6 +48,7 @@ class Written:
     hashes: dict[str, HashSample] = field(default_factory=dict)
     entities: dict[str, HashSample] = field(default_factory=dict)
     failed: list[MillraceError] = field(default_factory=list)
+    columns: dict[str, list[column_shards.Written]] = field(default_factory=dict)
 
 
 def ingest(
@@ -66,13 +71,14 @@ def ingest(
       What was written, or why files can't be used.
     """
     before = [_state(unit) for unit in units]
-    splits = {name: Shards(f"{prefix}-{name}", create) for name in job.partition.names}
     written = Written(units, {}, f"{prefix}-quarantine", Account())
     with contextlib.ExitStack() as opened:
+        pool = opened.enter_context(ThreadPoolExecutor(min(_MOST_THREADS, len(os.sched_getaffinity(0)))))
+        splits = {name: RowsWriter(f"{prefix}-{name}", create, pool) for name in job.partition.names}
         stream = opened.enter_context(create(written.quarantine))
         writer = opened.enter_context(contextlib.closing(quarantine.Writer(stream)))
-        for shards in splits.values():
-            opened.callback(shards.close)
+        for rows in splits.values():
+            opened.callback(rows.close)
         for unit, state in zip(units, before, strict=True):
             try:
                 if written.failed:
@@ -86,9 +92,10 @@ def ingest(
                     )
             except MillraceError as error:
                 written.failed.append(error)
-    for name, shards in splits.items():
-        written.shards[name] = shards.paths
-        written.account.splits[name] = shards.rows
+    for name, rows in splits.items():
+        written.shards[name] = rows.records.paths
+        written.columns[name] = rows.columns.written
+        written.account.splits[name] = rows.records.rows
     if not written.failed:
         written.account.check()
     return written
@@ -106,7 +113,7 @@ def _ingest(
     job: Job,
     unit: Unit,
     duplicates: np.ndarray | None,
-    splits: Mapping[str, Shards],
+    splits: Mapping[str, RowsWriter],
     writer: quarantine.Writer,
     written: Written,
 ) -> None:
@@ -115,9 +122,6 @@ def _ingest(
     Raises:
       MillraceError: it can't be used.
     """
-    from tfx_bsl.coders import example_coder
-
-    encoder = example_coder.RecordBatchToExamplesEncoder()
     account = Account()
     digest = 0
     for part in ahead(checked(job, unit)):
@@ -128,7 +132,7 @@ def _ingest(
             bad = sorted([*bad, *again], key=lambda row: row["line"])
         writer.write(bad)
         digest = (digest + int(part.hashes.sum())) % 2**64
-        _write(job, unit, part, splits, encoder, written)
+        _write(job, unit, part, splits, written)
     account.files.append(
         {
             "file": unit.path,
@@ -141,8 +145,8 @@ def _ingest(
     written.account.add(account)
 
 
-def _write(job: Job, unit: Unit, part: Checked, splits: Mapping[str, Shards], encoder: Any, written: Written) -> None:
-    """Encodes the rows of a batch and writes each to its split."""
+def _write(job: Job, unit: Unit, part: Checked, splits: Mapping[str, RowsWriter], written: Written) -> None:
+    """Writes each row of a batch to its split."""
     ids = job.partition.of(part.columns, part.hashes, unit.split)
     entities = job.partition.entities(part.columns)
     for number, name in enumerate(job.partition.names):
@@ -157,6 +161,4 @@ def _write(job: Job, unit: Unit, part: Checked, splits: Mapping[str, Shards], en
             written.account.note_times(name, float(times[chosen].min()), float(times[chosen].max()))
         mask = None if chosen.all() else pa.array(chosen)
         rows = {n: values if mask is None else values.filter(mask) for n, values in part.columns.items()}
-        batch = pa.RecordBatch.from_pydict({n: typed.as_lists(values) for n, values in rows.items()})
-        for at in range(0, batch.num_rows, _ENCODED_ROWS):
-            splits[name].write(encoder.encode(batch.slice(at, _ENCODED_ROWS)))
+        splits[name].write(rows, part.hashes[chosen])

@@ -26,7 +26,7 @@ from components.example_gen.driver import Driver
 from components.example_gen.executor import Executor
 from pipeline import sources
 from pipeline.errors import DataBlocked, MillraceError, UsageError
-from pipeline.ingest import checking, files, hashing, selection, work
+from pipeline.ingest import checking, columnar, files, hashing, selection, work
 from pipeline.rows import RowRules
 from pipeline.splits import FolderSplit, HashSplit, SpanSplit, TimeSplit
 from pipeline.task import Task
@@ -175,12 +175,56 @@ def test_files_with_duplicates_and_bad_rows(run: Run, tmp_path: Path) -> None:
     names = {str(path.relative_to(tmp_path / "out")).split("-of-")[0] for path in left_behind(tmp_path)}
     assert names == {
         *(f"examples/Split-{split}/data_tfrecord-{n:05d}" for split, n in _shards(result)),
+        *(f"examples/columns/{split}/data_tfrecord-{n:05d}" for split, n in _shards(result)),
+        "examples/columns/index.json",
         *(f"quarantine/{kind}/{split}.npy" for kind in ("hashes", "entities") for split in ("train", "eval")),
         *(f"quarantine/{name}" for name in ("account.json", "rows.csv", "rows.parquet")),
     }
     assert artifact_utils.decode_split_names(result.examples.split_names) == ["train", "eval"]
     assert examples_utils.get_payload_format(result.examples) == 6  # FORMAT_TF_EXAMPLE
     assert examples_utils.get_file_format(result.examples) == "tfrecords_gzip"
+
+
+def test_columns_have_the_rows_of_the_shards(run: Run) -> None:
+    """Of each span apart; what is in a shard is known by its digest."""
+    spans = {f"{n}/{part}.csv": [row(n * 1000 + part * 100 + i) for i in range(40)] for n in (1, 2) for part in (1, 2)}
+    first = run(spans, "{SPAN}/*.csv", window=2)
+    index = columnar.index(first.examples.uri)
+    for split in ("train", "eval"):
+        files_ = columnar.shards(first.examples.uri, split)
+        assert files_
+        batches = columnar.batches(files_, 7, ["trip"])
+        assert [value for batch in batches for (value,) in batch.column("trip").to_pylist()] == first.trips(split)
+        shards = [shard for shard in index if shard.split == split]
+        assert [shard.span for shard in shards] == [1, 2]
+        assert sum(shard.rows for shard in shards) == first.account["splits"][split]
+        for shard, file in zip(shards, files_, strict=True):
+            assert Path(first.examples.uri, shard.records).exists()
+            assert f"{first.examples.uri}/{shard.file}" == file
+            trips = [v for b in columnar.batches([file], 100) for (v,) in b.column("trip").to_pylist()]
+            assert {trip // 1000 for trip in trips} == {shard.span}
+    second = run({"3/1.csv": [row(3001)]}, "{SPAN}/*.csv", window=2)
+    again = columnar.index(second.examples.uri)
+    assert {s.digest for s in index if s.span == 2} == {s.digest for s in again if s.span == 2}
+    assert not {s.digest for s in index} & {s.digest for s in again if s.span == 3}
+
+
+def test_a_split_without_rows_has_columns_without_rows(run: Run) -> None:
+    result = run({"1.csv": [row(1)]})
+    (empty,) = (split for split, rows in result.account["splits"].items() if not rows)
+    found = columnar.shards(result.examples.uri, empty)
+    assert found
+    assert len(found) == 1
+    assert list(columnar.batches(found, 10)) == []
+    assert list(columnar.batches(found, 10, ["trip"])) == []
+
+
+def test_heavy_rows_have_no_columns(run: Run) -> None:
+    """Such as images: they are as large in TFRecords, and reading them is no more than copying."""
+    result = run({"1.csv": [row(trip, company="b" * 9000) for trip in range(20)]})
+    assert columnar.shards(result.examples.uri, "train") is None
+    assert [path.name for path in Path(result.examples.uri, "columns").rglob("*") if path.is_file()] == ["index.json"]
+    assert {(s.file, s.split) for s in columnar.index(result.examples.uri)} == {(None, "train"), (None, "eval")}
 
 
 def _shards(result: Result) -> list[tuple[str, int]]:

@@ -1,5 +1,7 @@
 """Statistics computed in process equal those of TFX's own executor, field for field; quantiles within the sketch's error."""
 
+import dataclasses
+import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,11 +19,14 @@ from tfx.components.statistics_gen import executor as tfx_statistics_gen
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder, RecordBatchToExamplesEncoder
 
 from components.statistics_gen import StatisticsGen, in_memory, top_k
 from components.statistics_gen.executor import Executor
 from pipeline import schema
 from pipeline.features import Image
+from pipeline.ingest import columnar, files, typed
+from pipeline.ingest.column_shards import ColumnShards
 from pipeline.sources import bundled_taxi_trips
 
 SPAN = 7
@@ -165,6 +170,59 @@ def test_taxi_rows_as_with_beam(tmp_path: Path, taxi: pa.Table, taxi_rows: list[
             return np.array([value for value in taxi[name].to_pylist()[part] if value is not None], np.float64)
 
         assert_equal(load(ours, split), load(stock, split), values)
+
+
+def write_columns(folder: Path, split: str, batch: pa.RecordBatch) -> None:
+    """What ExampleGen leaves beside the shard of a split."""
+    (folder / "columns").mkdir(exist_ok=True)
+    writer = ColumnShards(f"{folder}/columns/{split}", files.create, 10**9)
+    writer.write(batch, np.zeros(batch.num_rows, np.uint64))
+    writer.close()
+    path = str(Path(str(writer.written[0].path)).relative_to(folder))
+    about = dataclasses.asdict(columnar.Shard(split, path, "", batch.num_rows, 0, ""))
+    index = folder / "columns" / columnar.INDEX
+    known = json.loads(index.read_text())["shards"] if index.exists() else []
+    index.write_text(json.dumps({"shards": [*known, about]}))
+
+
+def with_types(rows: Sequence[bytes]) -> pa.RecordBatch:
+    """Rows as ExampleGen has them: lists, and a type for a column without values, too."""
+    batch = ExamplesToRecordBatchDecoder().DecodeBatch(list(rows))
+    columns: dict[str, pa.Array] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_null(column.type):
+            columns[name] = pa.nulls(len(rows), pa.binary())
+        else:
+            kind = column.type.value_type
+            columns[name] = column.cast(pa.list_(pa.binary() if kind == pa.large_binary() else kind))
+    return pa.RecordBatch.from_pydict(columns)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("with_schema", [False, True])
+def test_statistics_of_columns_are_those_of_tf_examples(
+    tmp_path: Path, taxi_rows: list[bytes], with_schema: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the byte, and so those of TFX; and no tf.Example is decoded."""
+    found = {"taxi": with_types(taxi_rows[:9500]), "odd": with_types([kept for _, kept in odd_rows(4000)])}
+    encoder = RecordBatchToExamplesEncoder()
+    splits: dict[str, list[list[bytes]]] = {}
+    for split, batch in found.items():
+        lists = {name: typed.as_lists(batch.column(name)) for name in batch.schema.names}
+        splits[split] = [encoder.encode(pa.RecordBatch.from_pydict(lists))]
+    curated = tmp_path / "schema" / "schema.pbtxt"
+    curated.parent.mkdir()
+    curated.write_text(ODD_SCHEMA if with_schema else "")
+    examples = write_examples(tmp_path / "examples", splits)
+    decoded = run(Executor, examples, tmp_path / "decoded", curated=curated)
+    for split, batch in found.items():
+        write_columns(tmp_path / "examples", split, batch)
+    monkeypatch.setattr(in_memory, "_decoded", None)
+    ours = run(Executor, examples, tmp_path / "ours", curated=curated)
+    for split, batch in found.items():
+        mine, expected = load(ours, split), load(decoded, split)
+        assert mine.num_examples == batch.num_rows
+        assert mine.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
 
 
 def odd_rows(number: int) -> Iterable[tuple[dict[str, list[Any]], bytes]]:
