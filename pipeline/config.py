@@ -86,6 +86,11 @@ class RunConfig:
         return self.home / "training"
 
     @property
+    def analyses(self) -> Path:
+        """What Transform found out about each span, for later windows that hold it."""
+        return self.home / "analyses"
+
+    @property
     def serving(self) -> Path:
         """The folder that a model server watches: a subfolder a version."""
         return self.home / "serving" / self.task

@@ -8,11 +8,13 @@ from typing import Any
 import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from ml_metadata.proto import metadata_store_pb2
-from tfx import v1 as tfx
-from tfx.components import ExampleValidator, SchemaGen
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.schema_gen.component import SchemaGen
 from tfx.dsl.components.base import base_node
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, range_config_pb2
-from tfx.types import BaseChannel, standard_artifacts
+from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.artifacts import DataVerdict
 from components.baseline import ServedBaseline
@@ -52,7 +54,7 @@ _QUANTILE_BUCKETS = 50
 """Of each numeric column's statistics: distances between numbers are measured on them."""
 
 
-def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
+def build_pipeline(task: Task, config: RunConfig) -> Pipeline:
     """The components of a task, wired.
 
     Args:
@@ -84,18 +86,18 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
     )
     schema_gen = reviewed or SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema_gen.outputs["schema"])
-    previous = tfx.dsl.Resolver(
+    previous = Resolver(
         strategy_class=PreviousStatistics,
-        statistics=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
-        verdicts=tfx.dsl.Channel(type=DataVerdict),
+        statistics=Channel(type=standard_artifacts.ExampleStatistics),
+        verdicts=Channel(type=DataVerdict),
         present=statistics.outputs["statistics"],
         examples=examples.outputs["examples"],
     ).with_id("PreviousData")
-    served = tfx.dsl.Resolver(
+    served = Resolver(
         strategy_class=ServedStatistics,
         config={"watched": config.named(config.serving)},
-        statistics=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
-        pushed=tfx.dsl.Channel(type=standard_artifacts.PushedModel),
+        statistics=Channel(type=standard_artifacts.ExampleStatistics),
+        pushed=Channel(type=standard_artifacts.PushedModel),
         present=statistics.outputs["statistics"],
     ).with_id("ServedData")
     checks = DataChecks(
@@ -140,11 +142,11 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
     trainer.add_upstream_node(gate)
     if isinstance(tuned, Tuner):
         tuned.add_upstream_node(gate)
-    baseline = tfx.dsl.Resolver(
+    baseline = Resolver(
         strategy_class=ServedBaseline,
         config={"watched": config.named(config.serving)},
-        model=tfx.dsl.Channel(type=standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         candidate=trainer.outputs["model"],
     ).with_id("Baseline")
     evaluator = Evaluator(
@@ -195,7 +197,7 @@ def build_pipeline(task: Task, config: RunConfig) -> tfx.dsl.Pipeline:
         *([lite] if lite else []), serving_check, pusher,
         *([inferrer] if inferrer else []),
     ]  # fmt: skip
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=task.name,
         pipeline_root=str(config.artifacts),
         components=nodes,
@@ -342,6 +344,7 @@ def _for_preprocessing(task: Task, config: RunConfig) -> dict[str, Any]:
     return {
         "task": task.name,
         "overrides": [o for o in config.overrides if section_of(o) in _TRANSFORM_SECTIONS],
+        "analyses": config.named(config.analyses),
         "code": fingerprint.of(
             "pipeline.transform", "components.transform.executor", *sorted(kinds), settings=(task.features, task.label)
         ),
@@ -360,8 +363,8 @@ def _tuned(task: Task, config: RunConfig, transform: Transform) -> tuple[base_no
         return tuner, tuner.outputs["best_hyperparameters"]
     if task.tuning is None or not config.tuned:
         return None, None
-    found = tfx.dsl.Resolver(
-        strategy_class=LatestTuned, hyperparameters=tfx.dsl.Channel(type=standard_artifacts.HyperParameters)
+    found = Resolver(
+        strategy_class=LatestTuned, hyperparameters=Channel(type=standard_artifacts.HyperParameters)
     ).with_id("Tuned")
     return found, found.outputs["hyperparameters"]
 
@@ -370,11 +373,11 @@ def _earlier_model(task: Task) -> base_node.BaseNode | None:
     """What finds the model that the training begins with, if it is to."""
     if task.training.warm_start is None:
         return None
-    return tfx.dsl.Resolver(
+    return Resolver(
         strategy_class=EarlierModel,
         config={"run": task.training.warm_start},
-        model=tfx.dsl.Channel(type=standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
     ).with_id("WarmStart")
 
 

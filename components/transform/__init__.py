@@ -1,4 +1,4 @@
-"""TFX's Transform, with the rows materialised in columns on one machine."""
+"""TFX's Transform, with analysis and rows made from columns on one machine."""
 
 from components.transform.component import Transform
 

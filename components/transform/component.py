@@ -1,6 +1,6 @@
 """TFX's Transform with our executor."""
 
-from tfx.components import Transform as TfxTransform
+from tfx.components.transform.component import Transform as TfxTransform
 from tfx.dsl.components.base import executor_spec
 
 from components.transform.executor import Executor
