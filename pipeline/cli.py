@@ -25,7 +25,6 @@ from pipeline import (
 )
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
-from pipeline.ingest import selection
 from pipeline.lite import MAX_DIFFERENCE
 from pipeline.runners import local, records, remote_root, summary
 from pipeline.runners.progress import Progress
@@ -270,7 +269,11 @@ def _absolute(path: str | None) -> str | None:
 
 def _span(text: str | None, task: str, data: str | None) -> int | None:
     """The number of the span that the flag names."""
-    return None if text is None else selection.span_number(text, tasks.load(task).source.at(data))
+    if text is None:
+        return None
+    from pipeline.ingest import selection
+
+    return selection.span_number(text, tasks.load(task).source.at(data))
 
 
 def _unfinished(asked: RunConfig) -> tuple[RunConfig, str]:

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from pipeline import schema as schemas
 from pipeline import tasks
 from pipeline.errors import TaskError, UsageError, nearest
 from pipeline.runners import records, remote_root
@@ -43,6 +42,7 @@ def init(
     json: _Json = False,
 ) -> None:
     """Infers a schema from the task's rows and writes it, for you to review."""
+    from pipeline import schema as schemas
     from pipeline.ingest.infer import infer
     from pipeline.schema_cycle import rows as reading
     from pipeline.schema_cycle.draft import draft
@@ -89,6 +89,7 @@ def init(
 @app.command()
 def show(task: _TaskName, json: _Json = False) -> None:
     """Prints a schema as a table, with what the task uses each column for."""
+    from pipeline import schema as schemas
     from pipeline.schema_cycle.table import table
 
     loaded = tasks.load(task)
@@ -103,6 +104,7 @@ def propose(
     json: _Json = False,
 ) -> None:
     """Says what would have to change in the schema so that a run's rows pass it; `accept` makes the change."""
+    from pipeline import schema as schemas
     from pipeline.schema_cycle import proposal as proposals
 
     loaded = tasks.load(task)
@@ -138,6 +140,7 @@ def accept(
     json: _Json = False,
 ) -> None:
     """Writes a proposed change into the schema: what looks like an error stays out unless you ask for it."""
+    from pipeline import schema as schemas
     from pipeline.schema_cycle import proposal as proposals
 
     loaded = tasks.load(task)

@@ -24,6 +24,9 @@ def _graph() -> grimp.ImportGraph:
     return grimp.build_graph(*_PACKAGES, cache_dir=None)
 
 
+_version = cache(importlib.metadata.version)
+
+
 def of(*modules: str, settings: object = None) -> str:
     """A digest of modules, of all of ours that they import, directly or not, of settings and of library versions.
 
@@ -42,7 +45,7 @@ def of(*modules: str, settings: object = None) -> str:
         digest.update(module.encode())
         digest.update(_source(module))
     for library in _LIBRARIES:
-        digest.update(f"{library}=={importlib.metadata.version(library)}".encode())
+        digest.update(f"{library}=={_version(library)}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -18,9 +18,6 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError
-
 from pipeline.errors import TaskError, UsageError, nearest
 from pipeline.task import Task
 
@@ -87,6 +84,9 @@ def _replace(owner: Any, path: Sequence[str], value: str, override: str) -> Any:
         return (*owner[: index[head]], changed, *owner[index[head] + 1 :])
     if not dataclasses.is_dataclass(owner):
         raise UsageError(f"--set {override}: {owner!r} has no field {head!r}")
+    from pydantic import ValidationError
+    from pydantic.errors import PydanticSchemaGenerationError
+
     fields = {field.name: field for field in dataclasses.fields(owner)}
     if head not in fields:
         raise UsageError(f"--set {override}: {type(owner).__name__} has no field {head!r}.{nearest(head, fields)}")
@@ -113,6 +113,8 @@ def _checked(annotation: Any, value: Any) -> Any:
       ValidationError: it is of another type.
       TaskError: no such kind or field, or out of range.
     """
+    from pydantic import TypeAdapter
+
     kinds = {_kind(one): one for one in (*typing.get_args(annotation), annotation) if _is_settings(one)}
     several = len(kinds) > 1
     if isinstance(value, str) and several:

@@ -70,15 +70,19 @@ class SessionModel:
       meta_graph: the MetaGraphDef's signature_def map, as GetModelMetadata gives it.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, config: config_pb2.ConfigProto | None = None) -> None:
         """Loads the model, and runs its initialisers.
+
+        Args:
+          path: folder of the SavedModel.
+          config: of the session; None: TensorFlow's defaults.
 
         Raises:
           ServingError: NOT_FOUND where there is no SavedModel; else what TensorFlow says of it.
         """
         self.path = str(path)
         self._graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=self._graph)
+        self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         self._calls: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}
         # At the end of the process, too, and before TensorFlow is gone: a call that is freed after it complains.
         self._end = weakref.finalize(self, _free, self._calls, self._session)

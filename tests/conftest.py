@@ -1,7 +1,9 @@
 """What many tests share: a transform graph from a few rows, and transformed rows on disk, by one small Beam run."""
 
 import logging
+import multiprocessing
 import os
+import runpy
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,6 +125,29 @@ def transformed(
     return run
 
 
+@pytest.fixture
+def forked(tmp_path: Path) -> Callable[..., int]:
+    """A function: runs a script in a process of its own that has TensorFlow imported, and gives its exit code.
+
+    The script finds what it is given as strings in its global `arguments`; what it prints goes to `forked.log` in `tmp_path`.
+    All such processes are forks of one, so that TensorFlow is imported once.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pipeline.train.run", "components.tuner.search"])
+
+    def run(script: Path, *arguments: object) -> int:
+        given = {"script": str(script), "arguments": [str(argument) for argument in arguments]}
+        log = str(tmp_path / "forked.log")
+        # A function of the standard library: the process could not import one of a test.
+        process = context.Process(target=runpy.run_path, args=(_FORKED, {**given, "log": log}, "__main__"))
+        process.start()
+        process.join()
+        return process.exitcode or 0
+
+    return run
+
+
+_FORKED = str(Path(__file__).with_name("forked.py"))
 ROWS = 300
 
 

@@ -1,25 +1,20 @@
 """A model server that lives as long as the check: this project's own, or TF Serving's container."""
 
 import contextlib
-import functools
 import http.client
 import json
-import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import serving as embedded
+from components.serving_check import embedded
 from pipeline.errors import MillraceError, TaskError
 from pipeline.serving_check import ServingCheck
-from pipeline.train.worker import die_with
 
-_TICK = 0.05
-_STOP_SECONDS = 10
+_TICK = 0.02
 
 
 class NotServed(MillraceError):
@@ -73,29 +68,16 @@ def running(rules: ServingCheck, name: str, base: Path, log: Path) -> Iterator[S
 @contextlib.contextmanager
 def _embedded(rules: ServingCheck, name: str, base: Path, log: Path) -> Iterator[Server]:
     ready = base.parent / "ready.json"
-    command = [sys.executable, "-m", "serving", "--model-name", name, "--model-base-path", str(base)]
-    command += ["--rest-port", "0", "--grpc-port", "0", "--poll-seconds", "0", "--ready-file", str(ready)]
+    flags = ["--model-name", name, "--model-base-path", str(base)]
+    flags += ["--rest-port", "0", "--grpc-port", "0", "--poll-seconds", "0", "--ready-file", str(ready)]
     started = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603
-            command,
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(Path(str(embedded.__file__)).parents[1])},
-            preexec_fn=functools.partial(die_with, os.getpid()),
-        )
-        try:
-            _wait(rules, log, ready.exists, process.poll)
-            ports = json.loads(ready.read_text("utf-8"))
-            yield Server(ports["rest_port"], ports["grpc_port"], time.monotonic() - started, process.pid)
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    process = embedded.started(flags, log)
+    try:
+        _wait(rules, log, ready.exists, process.poll)
+        ports = json.loads(ready.read_text("utf-8"))
+        yield Server(ports["rest_port"], ports["grpc_port"], time.monotonic() - started, process.pid)
+    finally:
+        process.stop()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """TFX's Tuner with our executor."""
 
-from tfx.components import Tuner as TfxTuner
+from tfx.components.tuner.component import Tuner as TfxTuner
 from tfx.dsl.components.base import executor_spec
 
 from components.tuner.executor import Executor

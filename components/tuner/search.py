@@ -19,7 +19,7 @@ from keras_tuner.engine import trial as trial_module
 from keras_tuner.errors import FailedTrialError, FatalError
 from keras_tuner.oracles import BayesianOptimizationOracle, HyperbandOracle, RandomSearchOracle
 from tfx.components.trainer.fn_args_utils import FnArgs
-from tfx.v1.components import TunerFnResult
+from tfx.components.tuner.component import TunerFnResult
 
 from components.tuner.journal import Journal, Trial
 from pipeline import mirrored, tasks

@@ -8,8 +8,6 @@ import typer
 from pipeline import cli_output, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError, nearest
-from pipeline.ingest import selection
-from pipeline.kubeflow import settings as cluster
 from pipeline.lite import MAX_DIFFERENCE
 from pipeline.strategies import NAMES as STRATEGIES
 
@@ -76,7 +74,9 @@ def compile_(
     ] = None,
 ) -> None:
     """Compiles a task. Needs no network and no cluster; the same input gives the same bytes."""
+    from pipeline.ingest import selection
     from pipeline.kubeflow import compile as compiler
+    from pipeline.kubeflow import settings as cluster
 
     if target not in compiler.TARGETS:
         raise UsageError(f"--target: no target {target!r}.{nearest(target, compiler.TARGETS)}")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from pipeline.errors import UsageError, nearest
-from pipeline.kubeflow.execute import documents, engine, environment, parameters, processes
+from pipeline.kubeflow.execute import processes
 from pipeline.kubeflow.execute.profiles import PROFILES
 from pipeline.kubeflow.execute.results import Result
 from pipeline.kubeflow.execute.settings import Settings
@@ -42,6 +42,8 @@ def execute(
     Exit codes: 0 all succeeded; else what the exit handler or the first failed task ended with, if that is 2, 10, 11 or
     12; else 1. A spec or parameter that can't do is 2.
     """
+    from pipeline.kubeflow.execute import documents, engine, environment, parameters
+
     if profile not in PROFILES:
         raise UsageError(f"--profile: no profile {profile!r}.{nearest(profile, PROFILES)}")
     if job_id is not None and (not job_id or "/" in job_id or job_id.startswith(".")):

@@ -79,7 +79,7 @@ class Feature:
         """What training sees in place of a batch of `model_input`; as it is, unless the feature asks for more.
 
         Args:
-          values: [rows, *shape].
+          values: [rows, *shape]; symbolic: a condition on them is `tf.cond` or `tf.where`, not `if`.
           seed: int64, [2], another in each step: the same seed gives the same values.
         """
         return values

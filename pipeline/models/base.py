@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from pipeline.errors import TaskError
 from pipeline.features.base import Feature, Modality
 
@@ -264,6 +262,7 @@ def embedded(
       **table: more arguments of keras.layers.Embedding.
     """
     import keras
+    import numpy as np
 
     known = of_modality(features, "ids")
     ids = joined([inputs[feature.transformed] for feature in known])
@@ -323,6 +322,7 @@ def scaled(
 ) -> "keras.KerasTensor":
     """An image's bytes as numbers in [0, 1], less `mean` and over `deviation`, one for each channel, where given."""
     import keras
+    import numpy as np
 
     spread = np.array(deviation or (1.0,), np.float32)
     offset = -np.array(mean or (0.0,), np.float32) / spread

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from pipeline.errors import UsageError
 from pipeline.push.settings import ObjectStore
 from pipeline.task import Task
@@ -115,6 +113,8 @@ def _storage(task: Task) -> str:
 
 def _render(name: str, told: Mapping[str, Any]) -> str:
     """A template of `deploy/` with values filled in; a name that is not there is an error, not nothing."""
+    import jinja2
+
     # What comes out is no HTML; values go through the filter `tojson` or are checked.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),

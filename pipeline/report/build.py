@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from markupsafe import Markup
 
 from pipeline.errors import MillraceError
-from pipeline.report import index, page, sources
+from pipeline.report import charts, index, page, sources
 from pipeline.report.sections import lineage, overview, slices
 from pipeline.report.written import plain, write, write_json
 from pipeline.runners import processes
@@ -65,6 +65,14 @@ def sections_of(record: Mapping[str, Any]) -> tuple[Section, ...]:
     from pipeline.report.sections import data, model
 
     return (overview, data, model, slices, lineage)
+
+
+def warm_up() -> None:
+    """Has this process import, start and compile what every report takes; nothing is written."""
+    from pipeline.report.sections import data, model  # noqa: F401
+
+    page.warm_up()
+    charts.warm_up()
 
 
 def report_of(folder: Path) -> Path:

@@ -45,6 +45,11 @@ def svg(
     return Markup(drawn.replace("<svg ", label, 1))  # noqa: S704  Vega escapes texts; the title is escaped here.
 
 
+def warm_up() -> None:
+    """Draws something, so that what draws has started."""
+    svg(alt.Chart(table(x=[0, 1], y=[0, 1])).mark_line().encode(x="x:Q", y="y:Q"), "nothing")
+
+
 _FONT = "system-ui, sans-serif"
 _AXIS = {
     "labelColor": "var(--muted)", "titleColor": "var(--ink)", "gridColor": "var(--line)", "domainColor": "var(--muted)",

@@ -12,6 +12,30 @@ from markupsafe import Markup
 from pipeline.report import figures
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """Compiled templates, kept while the process lives: each page has environments of its own."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
+def warm_up() -> None:
+    """Compiles all templates."""
+    made = environment({})
+    for name in made.list_templates(extensions=("j2",)):
+        made.get_template(name)
+
+
 def environment(report: Mapping[str, Any]) -> jinja2.Environment:
     """What templates use: `fig(path, kind)`, and the filters `name`, `number`, `count`, `percent`, `seconds`."""
     made = jinja2.Environment(
@@ -20,6 +44,7 @@ def environment(report: Mapping[str, Any]) -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=_COMPILED,
     )
     made.globals["fig"] = lambda path, kind="number": figures.figure(report, path, kind)
     made.filters |= {"name": figures.name, **figures.KINDS}

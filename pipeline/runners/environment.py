@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pipeline import schema, tasks
+from pipeline import tasks
 from pipeline.task import Task
 
 LIBRARIES = (
@@ -36,6 +36,8 @@ def describe(task: Task) -> dict[str, Any]:
       "changed": [{"path", "default", "value"}]}`; what can't be found is None. `settings` are all of the task's, `changed`
       those that overrides made others than in its file.
     """
+    from pipeline import schema
+
     curated = schema.path_of(task.name)
     found, own = settings(task), settings(tasks.load(task.name))
     return {

@@ -29,6 +29,7 @@ from tfx.orchestration.portable import (
 )
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
+from components.serving_check import embedded
 from pipeline import schema, tasks
 from pipeline.config import RunConfig
 from pipeline.dag import build_pipeline
@@ -44,6 +45,8 @@ _OPERATORS = {
     executable_spec_pb2.BeamExecutableSpec: beam_executor_operator.BeamExecutorOperator,
 }
 _Execution = metadata_store_pb2.Execution
+_FORKS = "ServingCheck"
+"""The node whose server is a fork of its process."""
 _LOOKUPS = ("Tuned", "WarmStart")
 _RUNNING = (_Execution.RUNNING, _Execution.NEW)
 
@@ -223,7 +226,9 @@ def executed(graph: bytes, node_id: str, around: Around | None = None) -> tuple[
     ir = pipeline_pb2.Pipeline.FromString(graph)
     store = LockedMetadata(_connection(ir))
     operators = {spec: _surrounded(kind, around) for spec, kind in _OPERATORS.items()} if around else {}
-    info = _launcher(ir, node_id, store, custom_executor_operators=operators).launch()
+    # TFX's launcher starts threads of gRPC's; what is to be a fork of this process has to be one before.
+    with embedded.waiting() if node_id == _FORKS else contextlib.nullcontext():
+        info = _launcher(ir, node_id, store, custom_executor_operators=operators).launch()
     state = _outcome(store, info, node_id)
     return state, info.execution_id if info else 0
 

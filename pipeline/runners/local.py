@@ -5,14 +5,15 @@ import shutil
 import signal
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline import schema, strategies, tasks
+from pipeline import strategies, tasks
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError, nearest
-from pipeline.ingest import files, read, selection
+from pipeline.ingest import files
 from pipeline.runners import account, processes, records, remote_root, reporting
 from pipeline.runners.nodes import NodeState
 from pipeline.sources import JsonLines, TfRecord
@@ -43,6 +44,9 @@ def preflight(config: RunConfig) -> Task:
       UsageError: a flag, a setting or a path is wrong.
       DataBlocked: the data's header or size can't do.
     """
+    from pipeline import schema
+    from pipeline.ingest import selection
+
     task = tasks.load(config.task, config.overrides)
     curated = schema.path_of(task.name)
     if curated:
@@ -85,6 +89,8 @@ def _check_warm_start(config: RunConfig, run_id: str) -> None:
 
 def _check_serving_log(path: str) -> None:
     """Raises UsageError where the log of requests is not there, or its start can't be read."""
+    from pipeline.ingest import read
+
     try:
         file = files.list_files(path)[0]
         source = JsonLines(path).at(file)
@@ -131,6 +137,7 @@ def _run_locked(
     """The run, with its root locked; `blocked` is what preflight found wrong with the data."""
     folder, record = remote_root.begin(config, task, resumed_from)
     execution = GraphRun(config, folder, watcher)
+    report = reporting.Maker(folder)
     # A scheduler's stop is a Ctrl-C: the nodes are ended and the record is written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -141,13 +148,14 @@ def _run_locked(
             shutil.rmtree(config.training, ignore_errors=True)
         processes.warm_up(folder / "logs" / "millrace.log")
         try:
-            execution.run()
+            execution.run(report.start)
         except MillraceError:
             record.update(execution.results())
             raise
         record.update(execution.results())
         code, outcome, reason = account.judged(config, record)
     except UsageError:
+        report.stop()
         remote_root.forget(config, folder)
         raise
     except MillraceError as error:
@@ -169,7 +177,7 @@ def _run_locked(
     except OSError as error:
         raise records.unwritable(config, error) from error
     watcher.phase("writing the report")
-    reporting.add(folder, record)
+    reporting.add(folder, record, report)
     remote_root.end(config, folder)
     return record
 
@@ -205,8 +213,11 @@ class GraphRun:
         """The nodes in topological order; empty before the graph is compiled."""
         return list(self._states.values())
 
-    def run(self) -> None:
+    def run(self, begun: Callable[[], None] = lambda: None) -> None:
         """Runs to the end, or as far as it goes.
+
+        Args:
+          begun: called when the first nodes are running.
 
         Raises:
           MillraceError: a node failed, or the data gate stopped the run; what did not depend on it has run.
@@ -218,7 +229,10 @@ class GraphRun:
                 node.id: NodeState(node.id, "skipped" if node.skipped else "waiting") for node in graph.nodes
             }
             upstream = {node.id: node.upstream for node in graph.nodes}
+            self._start_ready(graph.ir, upstream)
+            begun()
             while self._start_ready(graph.ir, upstream) or self._jobs:
+                self._watcher.nodes(self.states)
                 self._collect_ended()
         except BaseException:
             self._stop_all()
@@ -238,10 +252,11 @@ class GraphRun:
     def _call(self, function: Any, *args: Any) -> Any:
         return processes.call(function, *args, log=self._folder / "logs" / "millrace.log")
 
-    def _start_ready(self, ir: bytes, upstream: dict[str, tuple[str, ...]]) -> bool:
+    def _start_ready(self, ir: bytes, upstream: Mapping[str, Sequence[str]]) -> bool:
         """Starts what can start; skips what never will. Returns whether any node changed."""
         changed = False
-        for node, state in self._states.items():
+        for node in _urgent_first(upstream):
+            state = self._states[node]
             if state.state != "waiting":
                 continue
             before = [self._states[name] for name in upstream[node] if name in self._states]
@@ -306,6 +321,20 @@ class GraphRun:
                     log = self._folder / "logs" / f"{state.id}.log"
                     text = str(state.error)
                     raise error_class(text if wanted == "blocked" else f"{state.id} failed: {text}\nIts log: {log}")
+
+
+def _urgent_first(upstream: Mapping[str, Sequence[str]]) -> list[str]:
+    """Nodes by the longest way from them to the end, the longest first; so each comes before those that wait for it.
+
+    Args:
+      upstream: node -> those that it waits for, in topological order.
+    """
+    way = dict.fromkeys(upstream, 0)
+    for node in reversed(list(upstream)):
+        for before in upstream[node]:
+            if before in way:
+                way[before] = max(way[before], way[node] + 1)
+    return sorted(upstream, key=lambda node: -way[node])
 
 
 def _width() -> int:

@@ -1,6 +1,6 @@
 """Functions run in child processes that have TFX imported already.
 
-A fork server imports TFX and TensorFlow once, while the launching process stays light; each job is a fork of it. So
+A fork server imports TFX and TensorFlow once (`preload`), while the launching process stays light; each job is a fork of it. So
 every node of the graph has its own process: its whole output, native libraries included, goes to its own log, its peak
 memory is known, a crash is a failed node and not a dead run, and branches run side by side.
 """
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
@@ -24,22 +24,12 @@ from multiprocessing.context import ForkProcess, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-import absl.logging
-
 from pipeline.errors import ERRORS, ExitCode, MillraceError
 
-_PRELOAD = (
-    "tfx.v1",
-    "tfx.orchestration.portable.launcher",
-    "tensorflow_data_validation",
-    "tensorflow_model_analysis",
-    "tensorflow_transform.beam",
-    "keras",
-    "grimp",
-    "altair",
-    "jinja2",
-    "vl_convert",
-)
+_PRELOAD = "pipeline.runners.preload"
+_PROJECT = Path(__file__).resolve().parents[2]
+_OF_SERVER = ("PYTHONSAFEPATH", "PYTHONPATH")
+"""Variables of the environment that the fork server gets values of its own for."""
 _LONGEST_TEMPORARY = 70
 """Bytes of a temporary folder's path: a socket's has 103 at the most, 32 of them for the names below the folder."""
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - multiprocessing makes a private folder in it
@@ -92,19 +82,30 @@ def warm_up(log: Path) -> None:
     """
     if _context().get_start_method() == "fork":
         return
-    # The server is started by `python -c`, which would put the working directory before the libraries.
-    os.environ["PYTHONSAFEPATH"] = "1"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOAD))
+    context.set_forkserver_preload([_PRELOAD])
+    own = {name: os.environ.get(name) for name in _OF_SERVER}
     screen = os.dup(2)
     try:
+        # The server is started by `python -c`, which would look into the working directory before the libraries.
+        os.environ["PYTHONSAFEPATH"] = "1"
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_PROJECT), own["PYTHONPATH"])))
         _redirect(log, 2)
         with _short_temporary_folder():
             forkserver.ensure_running()
     finally:
         os.dup2(screen, 2)
         os.close(screen)
-        del os.environ["PYTHONSAFEPATH"]
+        _restore(own)
+
+
+def _restore(variables: Mapping[str, str | None]) -> None:
+    """Sets environment variables; None removes one."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @contextmanager
@@ -141,7 +142,7 @@ class Job:
         context = _context()
         self._receiver, sender = context.Pipe(duplex=False)
         self._process: ForkServerProcess | ForkProcess = context.Process(
-            target=_main, args=(sender, function, args, str(log))
+            target=_main, args=(sender, function, args, str(log), {name: os.environ.get(name) for name in _OF_SERVER})
         )
         self._process.start()
         sender.close()
@@ -182,7 +183,11 @@ def call(function: Callable[..., Any], *args: Any, log: Path, seconds: float | N
     Raises:
       MillraceError: with the job's message and exit code; or the job took more than these seconds, and was ended.
     """
-    job = Job(function, *args, log=log)
+    return value_of(Job(function, *args, log=log), seconds)
+
+
+def value_of(job: Job, seconds: float | None = None) -> Any:
+    """Waits for the value of a job; see `call`."""
     try:
         if not first_ended([job], seconds):
             raise MillraceError(f"not done after {seconds:.0f} s")
@@ -201,10 +206,18 @@ def first_ended(jobs: list[Job], timeout: float | None) -> list[Job]:
     return [job for job in jobs if job.sentinel in ready]
 
 
-def _main(sender: Connection, function: Callable[..., Any], args: tuple[Any, ...], log: str) -> None:
+def _main(
+    sender: Connection,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    log: str,
+    environment: Mapping[str, str | None],
+) -> None:
     """The child: output to the log, the function's result to the pipe."""
+    import absl.logging
+
     _redirect(Path(log), 1, 2)
-    os.environ.pop("PYTHONSAFEPATH", None)
+    _restore(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.enable()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, force=True)

@@ -5,7 +5,8 @@ row of the split comes once, in an order of its own that only the seed decides. 
 training that goes on after a crash sees the batches that an unbroken one would have seen.
 
 From memory the order of an epoch is a pseudo-random permutation that is computed place by place, never stored. From the
-files it is that of the shards, shuffled and read side by side, through a buffer that shuffles them further.
+files it is that of the shards, shuffled and read side by side, through a buffer that shuffles them further: of 100,000 rows,
+or of 256 MB where rows are large.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from pipeline.task import Task
-from pipeline.train.rows import measuring_batch, parsed, records
+from pipeline.train import sizes
+from pipeline.train.rows import measuring_batch, parsed, plainly, records, side_by_side, untuned
 from pipeline.train.team import Share
 
 _FILES_LIMIT = 1 << 28
@@ -26,7 +28,8 @@ _MEMORY_LIMIT = 1 << 30
 """Bytes of rows in memory."""
 _LOADED_ANYWAY = 1 << 24
 _SHUFFLE = 100_000
-_SHARDS_AT_ONCE = 16
+_SHUFFLE_BYTES = 1 << 28
+_SEED_OF_ZERO = 1 << 30
 
 
 class Source(Protocol):
@@ -50,49 +53,36 @@ def source(files: Sequence[str], transform: tft.TFTransformOutput, task: Task) -
     """
     found = sorted(tf.io.gfile.glob(list(files)))
     total = sum(tf.io.gfile.stat(file).length for file in found)
-    if total <= _LOADED_ANYWAY or (total <= _FILES_LIMIT and _sees_half(found, total, task)):
+    if total <= _LOADED_ANYWAY or (total <= _FILES_LIMIT and _sees_half(found, task)):
         columns = _load(found, transform, task)
         if columns:
             return Memory(*columns, task)
     return Files(found, transform, task)
 
 
-def _sees_half(files: Sequence[str], total: int, task: Task) -> bool:
-    """Whether training sees at least half as many rows as the files hold, going by the first of them."""
-    if task.training.steps is None:
-        return True
-    sizes = tf.io.gfile.stat(files[0]).length
-    estimated = _count(files[:1]) * total / max(sizes, 1)
-    return 2 * task.training.steps * task.training.batch_size >= estimated
-
-
-def _count(files: Sequence[str]) -> int:
-    return int(records(files).batch(8192).reduce(np.int64(0), lambda count, part: count + tf.size(part, tf.int64)))
+def _sees_half(files: Sequence[str], task: Task) -> bool:
+    """Whether training sees at least half as many rows as the files hold, going by the start of the first of them."""
+    steps = task.training.steps
+    return steps is None or 2 * steps * task.training.batch_size >= sizes.stored(files).rows
 
 
 def _load(files: Sequence[str], transform: tft.TFTransformOutput, task: Task) -> tuple[dict[str, Any], Any] | None:
-    """All rows as arrays; None where they take more than the limit."""
-    parts: list[tuple[dict[str, Any], Any]] = []
-    size = 0
-    batches = parsed(
-        _side_by_side(tf.data.Dataset.from_tensor_slices(files)).batch(measuring_batch(task)), transform, task
-    )
-    for inputs, target in batches.as_numpy_iterator():
-        size += target.nbytes + sum(column.nbytes for column in inputs.values())
+    """All rows, a tensor for each column; None where they take more than the limit."""
+    parts: list[tuple[dict[str, tf.Tensor], tf.Tensor]] = []
+    size, batch = 0, measuring_batch(task)
+    for inputs, target in parsed(
+        side_by_side(tf.data.Dataset.from_tensor_slices(files)).batch(batch), transform, task, batch
+    ):
+        size += len(target) * sizes.read_bytes(task)
         if size > _MEMORY_LIMIT:
             return None
         parts.append((inputs, target))
-    columns = {name: np.concatenate([inputs[name] for inputs, _ in parts]) for name in parts[0][0]}
-    return columns, np.concatenate([target for _, target in parts])
-
-
-def _side_by_side(shards: tf.data.Dataset) -> tf.data.Dataset:
-    return shards.interleave(
-        lambda shard: tf.data.TFRecordDataset(shard, compression_type="GZIP"),
-        cycle_length=_SHARDS_AT_ONCE,
-        num_parallel_calls=2,
-        deterministic=True,
-    )
+    if not parts:
+        return None
+    names = list(parts[0][0])
+    # Column by column, so that there is never a second copy of all.
+    columns = {name: tf.concat([inputs.pop(name) for inputs, _ in parts], 0) for name in names}
+    return columns, tf.concat([target for _, target in parts], 0)
 
 
 @dataclass(frozen=True)
@@ -100,8 +90,8 @@ class Memory:
     """Rows in memory, as models read them.
 
     Attributes:
-      columns: transformed name -> [rows, *shape].
-      target: [rows, *shape].
+      columns: transformed name -> tensor, [rows, *shape].
+      target: tensor, [rows, *shape].
       task: batch size, seed and augmentation.
     """
 
@@ -116,16 +106,20 @@ class Memory:
 
     def batches(self, first: int, last: int, part: Share) -> tf.data.Dataset:
         """See `Source`."""
-        columns = {name: tf.constant(column) for name, column in self.columns.items()}
-        target, size = tf.constant(self.target), self.task.training.batch_size
+        columns, target, size = self.columns, self.target, self.task.training.batch_size
+        if not tf.executing_eagerly():  # It is made for another process: tensors of this one are not there.
+            columns = {name: tf.constant(column.numpy()) for name, column in columns.items()}
+            target = tf.constant(target.numpy())
 
+        @plainly
         def fetch(step: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             chosen = places(part.of(step * size + tf.range(size, dtype=tf.int64)), self.rows, self.task.training.seed)
             inputs = {name: tf.gather(column, chosen) for name, column in columns.items()}
             return _augmented(inputs, self.task, step, part.index), tf.gather(target, chosen)
 
         steps = tf.data.Dataset.range(first, last)
-        return steps.map(fetch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+        waiting = sizes.ahead(self.task, size)
+        return _at_once(steps.map(fetch, num_parallel_calls=waiting, deterministic=True).prefetch(waiting))
 
 
 def places(positions: tf.Tensor, rows: int, seed: int) -> tf.Tensor:
@@ -166,28 +160,46 @@ class Files:
     @property
     def rows(self) -> int:
         """How many there are; reads all files."""
-        return _count(self.files)
+        count = (
+            records(self.files)
+            .batch(8192)
+            .reduce(np.int64(0), plainly(lambda count, part: count + tf.size(part, tf.int64)))
+        )
+        return int(count)
 
     def batches(self, first: int, last: int, part: Share) -> tf.data.Dataset:
         """See `Source`. What is before the first step is passed over: whole epochs at once, the rest unparsed."""
         size, seed = self.task.training.batch_size, self.task.training.seed
         rows = self.rows if first else 1
         epoch, passed = divmod(first * size, rows) if first else (0, 0)
+        shuffled = max(1, min(_SHUFFLE, int(_SHUFFLE_BYTES / max(sizes.stored(self.files).row_bytes, 1))))
 
+        @plainly
         def of_epoch(number: tf.Tensor) -> tf.data.Dataset:
+            # Of this function's graph. Where it is 0, TensorFlow can't take another seed that is a tensor.
+            tf.compat.v1.set_random_seed(seed or _SEED_OF_ZERO)
             own = tf.random.experimental.index_shuffle(number, [seed, 0], tf.constant((1 << 62) - 1, tf.int64))
             shards = tf.data.Dataset.from_tensor_slices(list(self.files)).shuffle(len(self.files), seed=own)
-            return _side_by_side(shards).shuffle(_SHUFFLE, seed=own, reshuffle_each_iteration=False)
+            return side_by_side(shards).shuffle(shuffled, seed=own, reshuffle_each_iteration=False)
 
         serialised = tf.data.Dataset.range(epoch, np.iinfo(np.int64).max).flat_map(of_epoch).skip(passed)
-        whole = serialised.batch(size).take(last - first).map(part.of)
+        whole = serialised.batch(size).take(last - first).map(plainly(part.of))
         steps = tf.data.Dataset.range(first, last)
-        read = tf.data.Dataset.zip(steps, parsed(whole, self.transform, self.task))
+        read = tf.data.Dataset.zip(steps, parsed(whole, self.transform, self.task, size))
 
+        @plainly
         def augment(step: tf.Tensor, row: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             return _augmented(row[0], self.task, step, part.index), row[1]
 
-        return read.map(augment, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(4)
+        waiting = sizes.ahead(self.task, size)
+        return _at_once(read.map(augment, num_parallel_calls=waiting, deterministic=True).prefetch(waiting))
+
+
+def _at_once(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Begins to read when there is an iterator, not when the first batch is asked for: meanwhile the step is compiled."""
+    options = untuned()
+    options.experimental_warm_start = True
+    return batches.with_options(options)
 
 
 def _augmented(inputs: dict[str, tf.Tensor], task: Task, step: tf.Tensor, part: int) -> dict[str, tf.Tensor]:

@@ -10,6 +10,7 @@ step, with it those of the best validation.
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,12 +117,13 @@ def fit_here(
     check(task)
     if training.deterministic:
         tf.config.experimental.enable_op_determinism()
-    scale = label_scale(targets(data.train_files, data.transform, task))
-    source = batches.source(data.train_files, data.transform, task)
+    with ThreadPoolExecutor(1, thread_name_prefix="rows") as reader:
+        reading = reader.submit(_read, task, data)
+        task.model.prepare()
+        model, plain = _models(task, team, start)
+        scale, source = reading.result()
     total = training.length(source.rows if training.epochs is not None else None)
     _say_if_large(task, source)
-    task.model.prepare()
-    model, plain = _models(task, team, start)
     loop = Loop(task, team, model, plain, total)
     digest = digest_of([np.asarray(weight.value) for weight in model.weights])
     team.check_same("model", int(digest, 16))
@@ -141,6 +143,12 @@ def fit_here(
         loop.run(source, losses, validator, logs, kept, checkpoints, watch)
         logs.graph(validator.graph)
     return Fitted(loop.plain, scale, loop.history, loop.best.step if loop.best else loop.step)
+
+
+def _read(task: Task, data: Data) -> tuple[Scale, batches.Source]:
+    """What is known of the rows before the first step; it waits for files while the model is made."""
+    scale = label_scale(targets(data.train_files, data.transform, task))
+    return scale, batches.source(data.train_files, data.transform, task)
 
 
 def check(task: Task) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow_transform as tft
-from tfx.v1.components import FnArgs
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline import mirrored, probes
 from pipeline.errors import DataBlocked

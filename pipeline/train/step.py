@@ -51,12 +51,15 @@ class Step:
         weights = {id(variable) for variable in model.weights}
         self._is_seed = [id(variable) not in weights for variable in self._others]
         replica: Callable[..., tuple[Any, ...]] = self._replica
-        self._compute = tf.function(replica, jit_compile=True) if jit else replica
+        self._compute = tf.function(replica, jit_compile=True, autograph=False) if jit else replica
 
     def steps(
         self, strategy: tf.distribute.Strategy | None, servers: tf.distribute.Strategy | None = None
     ) -> Callable[[Iterator[Any], tf.Tensor], tf.Tensor]:
         """A tf.function that runs a number of steps and ends early where something is not finite.
+
+        Its loop is written as a graph's: AutoGraph would read the source of all that it calls, Keras's included, which
+        takes longer than a thousand steps of a small model. Keras's own `fit` does without it, too.
 
         Args:
           strategy: what runs the replicas, or None where there is one.
@@ -77,17 +80,22 @@ class Step:
             return servers.experimental_local_results(servers.run(local, args=(batch,)))[0]
 
         def run(batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
-            total, last = tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64)
-            done, good = tf.constant(0, tf.int32), tf.constant(True)
-            while tf.logical_and(done < count, good):
+            def goes_on(done: tf.Tensor, good: tf.Tensor, total: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
+                return tf.logical_and(done < count, good)
+
+            def turn(done: tf.Tensor, good: tf.Tensor, total: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, ...]:
                 loss, good = one(next(batches))
-                if good:
-                    last = tf.cast(loss, tf.float64)
-                    total += last
-                    done += 1
+                found = tf.cast(loss, tf.float64)
+                counted = tf.where(good, found, tf.zeros_like(found))
+                return done + tf.cast(good, tf.int32), good, total + counted, tf.where(good, found, last)
+
+            zero = tf.constant(0.0, tf.float64)
+            done, _, total, last = tf.while_loop(goes_on, turn, (tf.constant(0), tf.constant(True), zero, zero))
             return tf.stack([total, tf.cast(done, tf.float64), last])
 
-        graph: Callable[[Iterator[Any], tf.Tensor], tf.Tensor] = tf.function(run, reduce_retracing=True)
+        graph: Callable[[Iterator[Any], tf.Tensor], tf.Tensor] = tf.function(
+            run, reduce_retracing=True, autograph=False
+        )
         return graph
 
     def _step(self, batch: Any, strategy: tf.distribute.Strategy | None) -> tuple[tf.Tensor, tf.Tensor]:

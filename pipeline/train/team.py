@@ -154,7 +154,7 @@ class Team:
 
         strategy = self.strategy
         assert strategy is not None  # noqa: S101
-        return tf.function(lambda value: strategy.run(one, args=(value,)))
+        return tf.function(lambda value: strategy.run(one, args=(value,)), autograph=False)
 
 
 def team_of(training: Training, given: tuple[Cluster, Member] | None = None) -> Team:

@@ -13,7 +13,7 @@ from pipeline.task import Task
 from pipeline.tuning import Tuning, fixed, override
 
 if TYPE_CHECKING:
-    from tfx.v1.components import FnArgs
+    from tfx.components.trainer.fn_args_utils import FnArgs
 
 NAME = "tuned.json"
 _LOG = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 import tensorflow_transform as tft
-from tfx.v1.components import FnArgs
+from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline.errors import MillraceError
 from pipeline.labels import Regression, Scale

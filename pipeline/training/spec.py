@@ -47,6 +47,8 @@ class Training:
       batch_size: rows in a step, over all replicas. Rows are drawn without gaps: a batch that reaches the end of an
         epoch goes on into the next, and one that is larger than the data holds rows several times.
       validate_every: steps between two validations on the eval split; there is one more at the end.
+      validation_rows: rows of the eval split that these measure at the most, the same ones each time and as many of
+        each of its shards; None: all. The Evaluator measures all in any case.
       optimizer: Adam(…), AdamW(…), Sgd(…) or RmsProp(…).
       early_stopping: EarlyStopping(…), or None: then the weights of the last step are kept.
       seed: of the weights, of dropout and of the order of rows. Two runs on the CPU are equal bit for bit.
@@ -88,6 +90,7 @@ class Training:
     warm_start: str | None = None
     workers: int | None = None
     servers: int = 1
+    validation_rows: int | None = 100_000
 
     def __post_init__(self) -> None:
         if self.steps is None and self.epochs is None:
@@ -98,7 +101,7 @@ class Training:
         for name in ("batch_size", "validate_every", "checkpoints_kept", "servers"):
             value = getattr(self, name)
             require(value > 0, f"{name}: expected at least 1", **{name: value})
-        for name in ("steps_per_execution", "checkpoint_every", "workers"):
+        for name in ("steps_per_execution", "checkpoint_every", "workers", "validation_rows"):
             value = getattr(self, name)
             require(value is None or value > 0, f"{name}: expected at least 1 or None", **{name: value})
         require(

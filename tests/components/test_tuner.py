@@ -1,13 +1,11 @@
 """The Tuner: what it tries, what it remembers, what it says of trials that fail; what later runs make of its values."""
 
+import gc
 import json
-import os
+import math
 import pickle
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +17,10 @@ from components.tuner.journal import Journal, Trial
 from components.tuner.search import Search
 from pipeline import tasks
 from pipeline.errors import DataBlocked, MillraceError, UsageError
+from pipeline.labels import Scale
 from pipeline.overrides import apply
 from pipeline.task import Task
-from pipeline.train.fit import Data
+from pipeline.train.fit import Data, Fitted, Validation
 from pipeline.train.tuned import search_of, values_of, with_tuned
 from pipeline.training import Adam
 from pipeline.tuning import Choice, IntRange, LogUniform, Tuning
@@ -33,7 +32,15 @@ TUNING = Tuning(
     steps=20,
     seed=4,
 )
-PROJECT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("search_to_the_end.py")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen() -> Iterator[None]:
+    """As in a run, where it is done by `pipeline.runners.preload`: Keras has garbage collected after each trial."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
@@ -134,6 +141,19 @@ def test_an_objective_that_is_not_measured_is_said(searched: Any) -> None:
         searched(replace(TUNING, objective="val_acu_auc"))
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings that take no time: the longer and the nearer to a rate of 0.01, the better. For what to try next, they do."""
+
+    def fit(task: Task, data: Data, log_dir: str) -> Fitted:
+        rate, steps = task.training.optimizer.learning_rate, task.training.length(None)
+        loss = abs(math.log10(rate) + 2) + 0.01 * task.training.batch_size / steps  # type: ignore[arg-type]
+        return Fitted(None, Scale(), [Validation(steps, {"val_loss": loss})], steps)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(search, "fit", fit)
+
+
+@pytest.mark.usefixtures("quick")
 def test_hyperband_tries_the_best_short_trials_again_for_longer(searched: Any) -> None:
     report = searched(replace(TUNING, algorithm="hyperband", trials=13, steps=18)).report()
     lengths = []
@@ -146,6 +166,7 @@ def test_hyperband_tries_the_best_short_trials_again_for_longer(searched: Any) -
     assert report["trials"][12]["values"] == min(report["trials"][9:12], key=lambda t: t["value"])["values"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_bayesian_goes_on_from_the_trials_so_far(searched: Any) -> None:
     report = searched(replace(TUNING, search={RATE: LogUniform(1e-4, 1e-1)}, algorithm="bayesian", trials=5)).report()
     assert len(report["trials"]) == 5
@@ -158,43 +179,20 @@ def test_what_set_gives_is_not_searched_for(searched: Any) -> None:
     assert len(report["trials"]) == 2  # There are no more choices.
 
 
-SCRIPT = """
-import json, pickle, sys
-from pathlib import Path
-import tensorflow_transform as tft
-from pipeline import tasks
-from pipeline.overrides import apply
-task, files, graph, folder, report = pickle.loads(Path(sys.argv[1]).read_bytes())
-tasks.load = lambda name, overrides=(): apply(task, overrides)
-from components.tuner.journal import Journal
-from components.tuner.search import Search
-from pipeline.train.fit import Data
-found = Search("tiny", [], task.tuning, Data(files, files, tft.TFTransformOutput(graph)), Journal(Path(folder)), folder + "-kt")
-found.search()
-Path(report).write_text(json.dumps(found.report()))
-"""
-
-
-def test_a_killed_search_goes_on_with_the_trials_that_it_has(tiny: Task, tiny_data: Any, tmp_path: Path) -> None:
-    task = replace(tiny, features=tiny.features[:2], tuning=replace(TUNING, trials=4, steps=60))
+def test_a_killed_search_goes_on_with_the_trials_that_it_has(
+    tiny: Task, tiny_data: Any, forked: Callable[..., int], tmp_path: Path
+) -> None:
+    task = replace(tiny, features=tiny.features[:2], tuning=TUNING)
     graph = str(Path(tiny_data.transform.transform_savedmodel_dir).parent)
     reports = []
     for place in ("killed", "whole"):
         arguments, report = tmp_path / f"{place}.pickle", tmp_path / f"{place}.json"
         arguments.write_bytes(pickle.dumps((task, tiny_data.files, graph, str(tmp_path / place), str(report))))
-        command = [sys.executable, "-c", SCRIPT, str(arguments)]
-        environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
         if place == "killed":
-            process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.DEVNULL)
-            deadline = time.monotonic() + 120
-            while len(list((tmp_path / place).glob("*/*/trial.json"))) < 2:
-                assert time.monotonic() < deadline and process.poll() is None
-                time.sleep(0.01)
-            process.send_signal(signal.SIGKILL)
-            assert process.wait() == -signal.SIGKILL
+            assert forked(SCRIPT, arguments, 1) == -signal.SIGKILL, (tmp_path / "forked.log").read_text()
             finished = {path: path.stat().st_mtime_ns for path in (tmp_path / place).glob("*/*/trial.json")}
-            assert 2 <= len(finished) < 4 and not report.exists()
-        subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True)
+            assert len(finished) == 1 and not report.exists()
+        assert forked(SCRIPT, arguments, -1) == 0, (tmp_path / "forked.log").read_text()
         reports.append(json.loads(report.read_text()))
     after, whole = reports
     assert {path: path.stat().st_mtime_ns for path in finished} == finished

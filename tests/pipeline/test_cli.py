@@ -16,6 +16,11 @@ from pipeline.errors import ExitCode, MillraceError, UsageError
 from pipeline.runners import local, records
 
 REPOSITORY = Path(__file__).parents[2]
+HEAVY = (
+    *("tensorflow", "tfx", "keras", "apache_beam", "tensorflow_model_analysis", "ml_metadata", "tensorflow_metadata"),
+    *("numpy", "pandas", "pyarrow", "kfp", "kubernetes", "jinja2", "altair", "absl", "google.protobuf"),
+)
+"""What takes tenths of a second, or seconds, to import."""
 
 
 @pytest.fixture
@@ -58,8 +63,7 @@ def record(root: Path, task: str, run: str, **changes: Any) -> None:
 
 def loaded_by(code: str) -> set[str]:
     """The heavy packages that a fresh interpreter has loaded after this code."""
-    heavy = "('tensorflow', 'tfx', 'keras', 'apache_beam', 'tensorflow_model_analysis', 'ml_metadata')"
-    script = f"import sys\n{code}\nprint([name for name in {heavy} if name in sys.modules])"
+    script = f"import sys\n{code}\nprint([name for name in {HEAVY} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     return set(eval(ended.stdout.splitlines()[-1]))
 
@@ -71,6 +75,18 @@ def test_importing_the_command_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["tasks"], ["runs", "--root", "none"]])
 def test_light_commands_load_nothing_heavy(arguments: Sequence[str]) -> None:
     code = f"sys.argv = ['millrace', *{list(arguments)!r}]\nfrom pipeline import cli\ncli.guarded(cli.app)"
+    assert loaded_by(code) == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "sys.argv = ['local_runner.py', '--help']\nfrom pipeline import cli\ncli.run_main()",
+        "sys.argv = ['kubeflow_runner.py', '--help']\nfrom pipeline import cli_kubeflow\ncli_kubeflow.main()",
+        "sys.argv = ['kubeflow_runner.py', 'compile', '--help']\nfrom pipeline import cli_kubeflow\ncli_kubeflow.main()",
+    ],
+)
+def test_the_runners_help_loads_nothing_heavy(code: str) -> None:
     assert loaded_by(code) == set()
 
 

@@ -69,7 +69,7 @@ def test_settings_count() -> None:
 
 def test_library_versions_count(monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprint.of("pipeline.errors")
-    monkeypatch.setattr("importlib.metadata.version", lambda library: "0.0")
+    monkeypatch.setattr(fingerprint, "_version", lambda library: "0.0")
     assert fingerprint.of("pipeline.errors") != before
 
 

@@ -24,6 +24,7 @@ NAN = float("nan")
         (lambda: Training(steps=0), "steps=0"),
         (lambda: Training(batch_size=0), "batch_size=0"),
         (lambda: Training(validate_every=0), "validate_every=0"),
+        (lambda: Training(validation_rows=0), "validation_rows=0"),
         (lambda: Training(optimizer="adam"), "optimizer='adam'"),
         (lambda: Sgd(clip_norm=0.0), "clip_norm=0.0"),
         (lambda: Sgd(clip_norm=1.0, clip_value=2.0), "clip_norm=1.0, clip_value=2.0"),

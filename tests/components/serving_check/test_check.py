@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from components.serving_check import rows
 from components.serving_check.executor import LOG, check
+from pipeline import export as exporting
 from pipeline import probes
 from pipeline.export import Trained, export, verify
 from pipeline.labels import Scale
@@ -103,20 +104,19 @@ def test_answers_and_budgets_that_do_not_hold(exported: Any, copied: Path, tmp_p
     assert "MiB at its peak, more than 1" in failed["serving memory"]
 
 
-class Strict(Trained):
-    """A model that raises where the hour is none that it knows."""
+def test_a_model_that_raises_on_an_unseen_value_is_named_with_it(
+    exported: Any, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = exporting.model_inputs
 
-    def answers(self, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+    def strict(graph: TransformGraph, features: Any, raw: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         known = tf.debugging.assert_less(raw["hour"].values, tf.constant(1000, tf.int64), "an hour too many")
         with tf.control_dependencies([known]):
-            return {name: tf.identity(value) for name, value in super().answers(raw).items()}
+            return {name: tf.identity(value) for name, value in inputs(graph, features, raw).items()}
 
-
-def test_a_model_that_raises_on_an_unseen_value_is_named_with_it(
-    exported: Any, trained: Trained, tmp_path: Path
-) -> None:
+    monkeypatch.setattr(exporting, "model_inputs", strict)
     path = tmp_path / "copy"
-    export(Strict(**vars(trained)), str(path))
+    export(trained, str(path))
     failed = reasons(served(exported, tmp_path, path=path), passed=False)
     assert "a row with an unseen hour: expected an answer. Received: 400" in failed["serving answers over REST"]
     assert "an hour too many" in failed["serving answers over REST"]

@@ -285,5 +285,27 @@ def test_judgement_of_a_part() -> None:
         account.judged(RunConfig("tips"), found)
 
 
+def test_what_has_the_longest_way_to_the_end_comes_first(machine: Any, execution: local.GraphRun) -> None:
+    graph = (
+        Node("Gen", (), False),
+        Node("Side", ("Gen",), False),
+        Node("Other", ("Gen",), False),
+        Node("Long", ("Gen",), False),
+        Node("Longer", ("Long",), False),
+        Node("End", ("Side", "Longer"), False),
+    )
+    fakes = machine(graph, width=1)
+    execution.run()
+    started = [event.removeprefix("start ") for event in fakes.events if event.startswith("start ")]
+    assert started == ["Gen", "Long", "Side", "Longer", "Other", "End"]
+
+
+def test_the_report_s_process_is_begun_once_nodes_are_running(machine: Any, execution: local.GraphRun) -> None:
+    fakes = machine()
+    execution.run(lambda: fakes.events.append("begun"))
+    assert fakes.events[:2] == ["start Gen", "begun"]
+    assert fakes.events.count("begun") == 1
+
+
 def test_the_width_is_one_or_two() -> None:
     assert local._width() in (1, 2)

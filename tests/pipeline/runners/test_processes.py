@@ -60,6 +60,18 @@ def safe_path():
 
 def wait():
     time.sleep(600)
+
+def state():
+    import gc
+    from pipeline.runners import preload
+    return [name for name in preload.MODULES if name not in sys.modules], gc.isenabled(), gc.get_freeze_count()
+
+def has(name):
+    return name in sys.modules
+
+def failed():
+    import tfx.components
+    return [name for name, value in vars(tfx.components).items() if value is None]
 """
 
 
@@ -218,3 +230,20 @@ print(processes.call(operator.add, 1, 2, log=log), tempfile.gettempdir())
         text=True,
     )
     assert done.stdout.split() == ["3", str(deep)], done.stderr
+
+
+def test_a_job_has_what_compiling_takes_and_its_collector_leaves_that_alone(jobs: Any, tmp_path: Path) -> None:
+    loaded, collects, frozen = processes.call(jobs.state, log=tmp_path / "log")
+    assert loaded == []
+    assert collects
+    assert frozen > 100_000
+
+
+def test_preloading_does_without_what_no_run_on_this_machine_uses(jobs: Any, tmp_path: Path) -> None:
+    """`tfx.v1` would import it: two seconds."""
+    assert processes.call(jobs.has, "google.cloud.aiplatform", log=tmp_path / "log") is False
+
+
+def test_tfx_s_components_could_all_be_imported(jobs: Any, tmp_path: Path) -> None:
+    """TFX makes None of a component whose import fails."""
+    assert processes.call(jobs.failed, log=tmp_path / "log") == []

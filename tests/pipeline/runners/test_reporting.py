@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from pipeline import tasks
 from pipeline.config import RunConfig
 from pipeline.errors import MillraceError
-from pipeline.runners import local, processes, reporting
+from pipeline.runners import account, local, processes, records, reporting
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_a_run_that_never_began_is_reported_once_its_record_is_written(
         def nodes(self, states: Any) -> None:
             raise AssertionError(states)
 
-    def add(folder: Path, record: dict[str, Any]) -> None:
+    def add(folder: Path, record: dict[str, Any], maker: reporting.Maker) -> None:
         told.append(json.loads((folder / "run.json").read_text())["outcome"])
         record["report"] = "/srv/index.html"
 
@@ -73,3 +74,33 @@ def test_a_run_that_never_began_is_reported_once_its_record_is_written(
     record = local.run(RunConfig("taxi_tips", root=str(tmp_path), data=str(tmp_path / "data.csv")), Watcher())
     assert told == ["writing the report", "data_blocked"]
     assert (record["exit_code"], record["report"]) == (10, "/srv/index.html")
+
+
+def test_a_maker_that_waits_reports_what_the_record_then_says(fork_server: Path, tmp_path: Path) -> None:
+    config = RunConfig("taxi_tips", root=str(tmp_path))
+    run = config.home / "runs" / "20260101T000000"
+    run.mkdir(parents=True)
+    maker = reporting.Maker(run)
+    maker.start()
+    record = account.begun(config, tasks.load("taxi_tips"), run.name)
+    records.write(run, record | {"outcome": "data_blocked", "reason": "fare: a reason of its own"})
+    page = maker.make()
+    assert page == config.home / "reports" / run.name / "index.html"
+    assert "fare: a reason of its own" in page.read_text("utf-8")
+
+
+def test_a_maker_whose_process_is_gone_is_told_of(fork_server: Path, folder: Path) -> None:
+    maker = reporting.Maker(folder)
+    maker.start()
+    maker.stop()
+    with pytest.raises(MillraceError, match="its process was ended by SIGTERM"):
+        maker.make()
+
+
+def test_without_a_place_for_its_log_no_process_is_begun(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file")
+    maker = reporting.Maker(tmp_path)
+    maker.start()
+    maker.stop()
+    with pytest.raises(MillraceError, match=r"logs can't be written"):
+        maker.make()

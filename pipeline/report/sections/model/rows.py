@@ -14,7 +14,7 @@ from tfx.utils import path_utils
 from tfx_bsl.coders import example_coder
 
 from components.evaluator import inference
-from pipeline.export import COLUMNS_SIGNATURE, LABELS_SIGNATURE
+from pipeline.export import COLUMNS_SIGNATURE, LABELS_SIGNATURE, as_written
 from pipeline.features.base import INT_MISSING
 from pipeline.labels import Label
 from pipeline.report.sources import Run
@@ -93,7 +93,7 @@ def of_files(
     path: str, label: Label, files: Sequence[str], most: int = MOST, seconds: float = _SECONDS
 ) -> Asked | None:
     """`ask`, of a SavedModel and gzipped TFRecord files of raw rows; None where these are empty."""
-    model = SessionModel(path)
+    model = SessionModel(path, as_written())
     columns: list[dict[str, np.ndarray]] = []
     target: list[np.ndarray] = []
     given: list[np.ndarray] = []
