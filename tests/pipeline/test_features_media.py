@@ -1,6 +1,5 @@
 """Images, texts and dates in one model: materialised in columns, exported, and asked as a JSON client asks."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.transform import executor
+from components.transform import materialise
+from components.transform.rows import Rows, Shard
 from pipeline.errors import ExportError
 from pipeline.export import COLUMNS_SIGNATURE, Trained, _Session, export, verify
 from pipeline.features import Date, Image, Text
@@ -67,25 +67,14 @@ def stored(path: Path, shop: Shop) -> dict[str, np.ndarray]:
 def test_rows_in_columns_equal_those_of_beam(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr(executor, "_BATCH_BYTES", limit)
+    monkeypatch.setattr(materialise, "BATCH_BYTES", limit)
     path = tmp_path / "rows.gz"
-    assert executor.materialise(shop.data.transform, shop.data.raw_files[0], str(path)) == len(ROWS)
+    rows, graph = Rows(shop.data.transform.raw_metadata.schema), TransformGraph(shop.data.transform)
+    assert materialise.materialise(rows, graph, Shard(shop.data.raw_files[0]), str(path)) == len(ROWS)
     made = stored(path, shop)
     assert set(made) == set(shop.data.columns)
     for name, expected in shop.data.columns.items():
         np.testing.assert_array_equal(made[name].reshape(expected.shape), expected, err_msg=name)
-
-
-def test_large_rows_come_in_small_batches() -> None:
-    def transform(rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"photo": tf.repeat(rows, 1), "number": tf.zeros([tf.shape(rows)[0], 2])}
-
-    def rows_at_once(rows: Sequence[bytes]) -> int:
-        return executor._rows_at_once(tf.data.Dataset.from_tensor_slices(tf.constant(rows, tf.string)), transform)
-
-    assert rows_at_once([b"x" * 100] * 100) == executor._BATCH_ROWS
-    assert rows_at_once([b"x" * 100_000] * 100) in range(600, 672)
-    assert rows_at_once([]) == executor._BATCH_ROWS
 
 
 def test_every_signature_answers_as_the_model(shop: Shop, tmp_path: Path) -> None:
