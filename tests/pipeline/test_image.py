@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import image
+from pipeline import fingerprint, image
 from pipeline.errors import UsageError
 
 FOLDERS = ("pipeline", "components", "serving", "schemas")
@@ -114,7 +114,7 @@ def test_the_folder_does_not_count(tree: Path, tmp_path_factory: pytest.TempPath
 def test_another_version_of_a_library_counts(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = image.fingerprint(tree)
     found = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "2.22.0" if name == "tensorflow" else found(name))
+    monkeypatch.setattr(fingerprint, "_version", lambda name: "2.22.0" if name == "tensorflow" else found(name))
     assert image.fingerprint(tree) != before
 
 
