@@ -118,9 +118,9 @@ def _can_mount() -> bool:
 
 @pytest.mark.skipif(not _can_mount(), reason="needs a mount namespace for a small disk")
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
-    """A disk of 2.5 MB is full before the push; what ran before that is kept."""
+    """A disk of 3.5 MB is full before the push; what ran before that is kept."""
     line = " ".join(shlex.quote(word) for word in command("--root", str(tmp_path / "runs"), "--json"))
-    script = f"mount -t tmpfs -o size=2500k tmpfs {tmp_path} && {{ {line}; echo $? >&2; ls -A {tmp_path}/runs/*/serving/*; }}"
+    script = f"mount -t tmpfs -o size=3500k tmpfs {tmp_path} && {{ {line}; echo $? >&2; ls -A {tmp_path}/runs/*/serving/*; }}"
     done = subprocess.run([*_NAMESPACE, "sh", "-c", script], capture_output=True, text=True, timeout=600, check=False)
     record, _ = json.JSONDecoder().raw_decode(done.stdout)
     assert (record["outcome"], record["exit_code"]) == ("failed", 1)
