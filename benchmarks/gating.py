@@ -16,6 +16,7 @@ from components.data_checks.executor import run
 from components.data_checks.facts import Facts, Reference
 from components.data_checks.findings import graded
 from components.data_gate.executor import sentence, waived
+from components.shards import Shard
 from components.statistics_gen.in_memory import statistics_of
 from pipeline import schema as schemas
 from pipeline.checks import in_force
@@ -92,7 +93,8 @@ def judge(
     for part in written[1:]:
         account.add(part.account)
     options = tfdv.StatsOptions(schema=schema, num_quantiles_histogram_buckets=serving.QUANTILES)
-    statistics = statistics_of(shards, options)
+    rows = {split: [Shard(path) for path in paths] for split, paths in shards.items()}
+    statistics = statistics_of(rows, options)
     facts = Facts(
         task=task,
         schema=schema,

@@ -87,7 +87,7 @@ class RunConfig:
 
     @property
     def analyses(self) -> Path:
-        """What Transform found out about each span, for later windows that hold it."""
+        """What Transform and StatisticsGen found out about each span, for later windows that hold it."""
         return self.home / "analyses"
 
     @property

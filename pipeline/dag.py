@@ -83,6 +83,7 @@ def build_pipeline(task: Task, config: RunConfig) -> Pipeline:
             schema=None if reviewed else schema.of_images(task.features),
         ),
         code=fingerprint.of("components.statistics_gen.executor"),
+        known_spans=config.named(config.analyses / "statistics"),
     )
     schema_gen = reviewed or SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema_gen.outputs["schema"])

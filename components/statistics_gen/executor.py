@@ -5,10 +5,10 @@ nothing to distribute: the same generators, fed from threads, give the same `Fea
 On any other runner, and with options that only Beam can serve, TFX's own way is taken.
 """
 
+import hashlib
 import os
 from typing import Any
 
-import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tfx import types
 from tfx.components.statistics_gen import executor as tfx_statistics_gen
@@ -18,12 +18,16 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, stats_utils
 
+from components.known_spans import KnownSpans
+from components.shards import shards
 from components.statistics_gen.in_memory import statistics_of
-from pipeline.ingest import columnar
+from pipeline import mirrored
 
 _IN_PROCESS = "--runner=FnApiRunner"
 # Settings of StatsOptions that change what is read, or need a generator that is a Beam transform.
 _BEAM_ONLY = ("experimental_filter_read_paths", "feature_allowlist", "label_feature", "sample_rate", "slicing_config")
+
+_MOST_KNOWN = 256  # files: one for each span and split
 
 
 class Executor(tfx_statistics_gen.Executor):
@@ -47,8 +51,8 @@ class Executor(tfx_statistics_gen.Executor):
         self._log_startup(input_dict, output_dict, exec_properties)
         statistics = artifact_utils.get_single_instance(output_dict[standard_component_specs.STATISTICS_KEY])
         _describe(statistics, splits, examples.span or examples.get_int_custom_property("span"))
-        files = {split: _files(examples, split) for split in splits}
-        for split, computed in statistics_of(files, options).items():
+        files = {split: shards(examples, split) for split in splits}
+        for split, computed in statistics_of(files, options, _known_spans(options, exec_properties)).items():
             folder = artifact_utils.get_split_uri([statistics], split)
             fileio.makedirs(folder)
             with fileio.open(os.path.join(folder, tfx_statistics_gen.DEFAULT_FILE_NAME), "wb") as file:
@@ -93,10 +97,10 @@ def _describe(statistics: types.Artifact, splits: list[str], span: int) -> None:
     )
 
 
-def _files(examples: types.Artifact, split: str) -> list[str]:
-    """The shards of a split, in order, as columns where there are any; there may be none."""
-    columns = columnar.shards(examples.uri, split)
-    if columns is not None:
-        return columns
-    (pattern,) = examples_utils.get_split_file_patterns([examples], split)
-    return sorted(tf.io.gfile.glob(pattern))
+def _known_spans(options: tfdv.StatsOptions, exec_properties: dict[str, Any]) -> KnownSpans | None:
+    """Where counts of spans are kept; None where the component names no folder for them."""
+    folder = exec_properties.get("known_spans")
+    if not folder:
+        return None
+    settings = hashlib.sha256(options.to_json().encode()).hexdigest()  # with the schema
+    return KnownSpans(mirrored.local(folder), f"{exec_properties['code']} {settings}", _MOST_KNOWN)

@@ -65,6 +65,20 @@ class Values:
         pairs = zip(table["rows"].to_pylist(), table["value"].to_pylist(), strict=True)
         return table.num_rows, heapq.nlargest(most, pairs)
 
+    def __getstate__(self) -> tuple[bytes, tuple[KmvSketch, MisraGriesSketch] | None]:
+        """The table as Arrow's own bytes: so that nothing of pyarrow has to be unpickled."""
+        self._compact()
+        sink = pa.BufferOutputStream()
+        for table in self._held:
+            with pa.ipc.new_stream(sink, table.schema) as writer:
+                writer.write_table(table)
+        return sink.getvalue().to_pybytes(), self._sketches
+
+    def __setstate__(self, state: tuple[bytes, tuple[KmvSketch, MisraGriesSketch] | None]) -> None:
+        stored, self._sketches = state
+        self._held = [pa.ipc.open_stream(stored).read_all()] if stored else []
+        self._bytes = sum(table.nbytes for table in self._held)
+
     def _take(self, table: pa.Table) -> None:
         self._held.append(table)
         self._bytes += table.nbytes

@@ -23,10 +23,11 @@ from tensorflow_transform.beam.analyzer_cache import DatasetCache, DatasetKey
 from tensorflow_transform.output_wrapper import TFTransformOutput
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
+from components.known_spans import KnownSpans, by_span
+from components.shards import Shard
 from components.transform import passes
-from components.transform.known_spans import KnownSpans, by_span
 from components.transform.operations import Elements, Operations, Plan
-from components.transform.rows import Rows, Shard
+from components.transform.rows import Rows
 from components.transform.tracing import Preprocess, Traced, Tracer
 
 _LOG = logging.getLogger(__name__)
@@ -68,8 +69,8 @@ def analyse(
     annotators.clear_asset_annotations(graph)
     fingerprints = graph_tools.get_analyzers_fingerprint(graph, traced.inputs)
 
-    spans = {known_spans.key(of): of for of in by_span(files)} if known_spans else {}
-    earlier = {key: known_spans.load(key) for key in spans} if known_spans and spans else None
+    spans = {DatasetKey(known_spans.key(of)): of for of in by_span(files)} if known_spans else {}
+    earlier = {key: known_spans.load(key.key) for key in spans} if known_spans and spans else None
     cache = {key: DatasetCache(entries, None) for key, entries in (earlier or {}).items()} if spans else None
     root, later, _ = analysis_graph_builder.build(graph, traced.inputs, made, list(spans), cache)
     later = later or {}
@@ -95,7 +96,7 @@ def analyse(
     for key, entries in later.items():
         found = {name: run.visit_value_node(node) for name, node in entries.items()}
         if known_spans and earlier is not None:
-            known_spans.save(key, {**earlier[key], **found})
+            known_spans.save(key.key, {**earlier[key], **found})
     final = tracer.write(known, os.path.join(folder, TFTransformOutput.TRANSFORM_FN_DIR))
     impl_helper._validate_analyzers_fingerprint(fingerprints, final.function.graph, final.inputs)
     _write_metadata(tracer.metadata(final, known), assets, folder)

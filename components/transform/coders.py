@@ -1,24 +1,11 @@
-"""TFT's coders of accumulators, with nothing unpickled but a sketch of quantiles.
+"""TFT's coders of accumulators, with nothing unpickled but a sketch of quantiles, which TFT pickles."""
 
-TFT pickles that sketch. A file of accumulators is read by a later run; whoever can write to the root should not be able
-to run code by it, so the unpickler here knows this one class.
-"""
-
-import io
-import pickle
 from typing import Any
 
 from tensorflow_transform import analyzer_nodes, analyzers
 from tfx_bsl import sketches
 
-_SKETCH = sketches.QuantilesSketch
-
-
-class _OnlySketches(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str) -> Any:
-        if (module_name, global_name) == (_SKETCH.__module__, _SKETCH.__name__):
-            return _SKETCH
-        raise pickle.UnpicklingError(f"{module_name}.{global_name}: expected a sketch of quantiles")
+from components import pickles
 
 
 def decode(coder: analyzer_nodes.CacheCoder, encoded: bytes) -> Any:
@@ -32,7 +19,7 @@ def decode(coder: analyzer_nodes.CacheCoder, encoded: bytes) -> Any:
       pickle.UnpicklingError: it is a pickle of something else.
     """
     if isinstance(coder, analyzers._QuantilesSketchCacheCoder):
-        return _OnlySketches(io.BytesIO(encoded)).load()
+        return pickles.load(encoded, [sketches.QuantilesSketch])
     if isinstance(coder, analyzer_nodes._CombinerPerKeyAccumulatorCoder):
         key, value = coder._vocabulary_coder.decode_cache(encoded)
         return key, decode(coder._combiner_coder, value)

@@ -26,12 +26,13 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
+from components.known_spans import KnownSpans
+from components.shards import Shard, shards
 from components.transform.analysis import analyse
 from components.transform.batches import steady_batches
-from components.transform.known_spans import KnownSpans
 from components.transform.materialise import materialise
 from components.transform.operations import Unknown
-from components.transform.rows import Rows, Shard, batch_rows, shards
+from components.transform.rows import Rows, batch_rows
 from components.transform.threads import in_order
 from pipeline import mirrored
 from pipeline.transform_graph import TransformGraph

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from components.transform.rows import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, Rows, Shard, length
+from components.shards import Shard
+from components.transform.rows import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, Rows, length
 from pipeline.ingest import tf_examples
 from pipeline.ingest.shards import compressor, framed
 

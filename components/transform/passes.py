@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from components.shards import Shard
 from components.transform.operations import Elements, Makers
-from components.transform.rows import Rows, Shard, batch_rows
+from components.transform.rows import Rows, batch_rows
 from components.transform.threads import in_order
 
 

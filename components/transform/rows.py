@@ -1,64 +1,25 @@
-"""The rows of the shards of an Examples artifact, in batches of tensors as TFX's Transform would feed them.
+"""The rows of shards (components/shards.py), in batches of tensors as TFX's Transform would feed them.
 
 Where ExampleGen left columns (pipeline/ingest/columnar.py) these are read, and no tf.Example is parsed; else TFX's own
 decoder reads the TFRecords. Both give the same batches.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx.types import Artifact, artifact_utils
-from tfx.utils import io_utils
 from tfx_bsl.coders import example_coder
 from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 
+from components.shards import Shard
 from pipeline.ingest import columnar
 
 BATCH_ROWS = 16_384
 BATCH_BYTES = 64 << 20
 FIRST_ROWS = 64
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A file of rows.
-
-    Attributes:
-      records: a gzipped TFRecord file of tf.Examples.
-      columns: the file of the same rows as columns, or None.
-      span: of the files that the rows came from; None where that is not known, or there are none.
-      digest: of the rows; None where it is not known.
-    """
-
-    records: str
-    columns: str | None = None
-    span: int | None = None
-    digest: str | None = None
-
-
-def shards(examples: Artifact, split: str) -> list[Shard]:
-    """The files of a split, in their order.
-
-    Args:
-      examples: an Examples artifact.
-      split: its name.
-    """
-    (folder,) = artifact_utils.get_split_uris([examples], split)
-    records = sorted(tf.io.gfile.glob(io_utils.all_files_pattern(folder)))
-    about = [shard for shard in columnar.index(examples.uri) if shard.split == split]
-    if [os.path.basename(shard.records) for shard in about] != list(map(os.path.basename, records)):
-        return [Shard(path) for path in records]
-    columns = columnar.shards(examples.uri, split)
-    return [
-        Shard(path, columns[number] if columns else None, shard.span, shard.digest)
-        for number, (path, shard) in enumerate(zip(records, about, strict=True))
-    ]
 
 
 def batch_rows(files: Sequence[Shard]) -> int:

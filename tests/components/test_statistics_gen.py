@@ -30,6 +30,7 @@ from pipeline.ingest.column_shards import ColumnShards
 from pipeline.sources import bundled_taxi_trips
 
 SPAN = 7
+ONLY = "data_tfrecord-00000-of-00001.gz"
 QUANTILE_ERROR = 0.02  # of the rows; TFDV's epsilon is 0.01, on both sides
 
 Rows = Mapping[str, Sequence[Sequence[bytes]]]
@@ -173,13 +174,13 @@ def test_taxi_rows_as_with_beam(tmp_path: Path, taxi: pa.Table, taxi_rows: list[
 
 
 def write_columns(folder: Path, split: str, batch: pa.RecordBatch) -> None:
-    """What ExampleGen leaves beside the shard of a split."""
+    """What ExampleGen leaves beside the one shard of a split."""
     (folder / "columns").mkdir(exist_ok=True)
     writer = ColumnShards(f"{folder}/columns/{split}", files.create, 10**9)
     writer.write(batch, np.zeros(batch.num_rows, np.uint64))
     writer.close()
     path = str(Path(str(writer.written[0].path)).relative_to(folder))
-    about = dataclasses.asdict(columnar.Shard(split, path, "", batch.num_rows, 0, ""))
+    about = dataclasses.asdict(columnar.Shard(split, path, f"Split-{split}/{ONLY}", batch.num_rows, 0, ""))
     index = folder / "columns" / columnar.INDEX
     known = json.loads(index.read_text())["shards"] if index.exists() else []
     index.write_text(json.dumps({"shards": [*known, about]}))

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.shards import Shard
 from components.transform import materialise
-from components.transform.rows import Rows, Shard
+from components.transform.rows import Rows
 from pipeline.errors import ExportError
 from pipeline.export import COLUMNS_SIGNATURE, Trained, _Session, export, verify
 from pipeline.features import Date, Image, Text

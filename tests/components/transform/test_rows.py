@@ -13,9 +13,10 @@ from tensorflow_transform.tf_metadata import schema_utils
 from tfx.components.transform import executor as transform_executor
 from tfx.proto import example_gen_pb2
 
+from components.shards import Shard, shards
 from components.transform.batches import steady_batches
 from components.transform.materialise import materialise, record_batch
-from components.transform.rows import Rows, Shard, batch_rows, length, shards
+from components.transform.rows import Rows, batch_rows, length
 from components.transform.threads import in_order
 from pipeline.transform_graph import TransformGraph
 

@@ -1,8 +1,8 @@
-"""What the analyses kept of the rows of each span, for a later run whose window has some of the same spans.
+"""What was found out about the rows of each span, for a later run whose window has some of the same spans.
 
-A file for each span, named by a digest of its rows and of the code and settings of the features: whatever changes gives
-another name. It holds what TFT's own coders make of accumulators, as an Arrow table. A file that can't be read is as
-good as none.
+A file for each span, named by a digest of its rows and of the code and settings of whoever reads them: whatever changes
+gives another name. It holds encoded accumulators as an Arrow table. A file that can't be read is as good as none.
+Transform keeps its analyses so, and StatisticsGen its counts.
 """
 
 import hashlib
@@ -15,40 +15,44 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import feather
-from tensorflow_transform.beam.analyzer_cache import DatasetKey
 
-from components.transform.rows import Shard
+from components.shards import Shard
 
 _LOG = logging.getLogger(__name__)
-_MOST = 64
 
 Entries = Mapping[bytes, Sequence[bytes]]
-"""Key of an operation, as TFT makes it, -> its encoded accumulators."""
+"""Name of an operation -> its encoded accumulators."""
 
 
 class KnownSpans:
-    """The folder of them, for one version of the features."""
+    """The folder of them, for one version of code and settings."""
 
-    def __init__(self, folder: Path, code: str) -> None:
+    def __init__(self, folder: Path, code: str, most: int = 64) -> None:
         """See the class.
 
         Args:
           folder: where they are kept; need not exist.
-          code: changes where the features, or the libraries that analyse them, do.
+          code: changes where anything but the rows changes that what is found out depends on.
+          most: files that are kept, those that were last used.
         """
         self._folder = folder
         self._code = code
+        self._most = most
 
-    def key(self, files: Sequence[Shard]) -> DatasetKey:
-        """TFT's name of the rows of a span.
+    def key(self, files: Sequence[Shard]) -> str:
+        """The name of the rows of a span.
 
         Args:
           files: its shards, with span and digest.
         """
         text = "\n".join([self._code, *(f"{file.span} {file.digest}" for file in files)])
-        return DatasetKey(hashlib.sha256(text.encode()).hexdigest())
+        return hashlib.sha256(text.encode()).hexdigest()
 
-    def load(self, key: DatasetKey) -> Entries:
+    def has(self, key: str) -> bool:
+        """Whether there is a file; not whether it can be read."""
+        return self._path(key).exists()
+
+    def load(self, key: str) -> Entries:
         """What is known of a span; empty where nothing is."""
         path = self._path(key)
         try:
@@ -58,11 +62,11 @@ class KnownSpans:
         except FileNotFoundError:
             return {}
         except (OSError, KeyError, pa.ArrowException) as error:
-            _LOG.warning("%s can't be read, its span is analysed again: %s", path, error)
+            _LOG.warning("%s can't be read, its span is read again: %s", path, error)
             return {}
 
-    def save(self, key: DatasetKey, entries: Entries) -> None:
-        """Keeps what was found out about a span, whole or not at all; of many the 64 that were last used.
+    def save(self, key: str, entries: Entries) -> None:
+        """Keeps what was found out about a span, whole or not at all.
 
         Where it can't be written a later run does without.
         """
@@ -74,15 +78,15 @@ class KnownSpans:
             feather.write_feather(pa.table({"key": names, "values": values}), part, compression="zstd")
             part.rename(self._path(key))
             kept = sorted(self._folder.glob("*.arrow"), key=lambda path: path.stat().st_mtime, reverse=True)
-            for path in kept[_MOST:]:
+            for path in kept[self._most :]:
                 path.unlink(missing_ok=True)
         except OSError as error:
             with suppress(OSError):
                 part.unlink()
-            _LOG.warning("What the analyses found out about a span can't be kept in %s: %s", self._folder, error)
+            _LOG.warning("What was found out about a span can't be kept in %s: %s", self._folder, error)
 
-    def _path(self, key: DatasetKey) -> Path:
-        return self._folder / f"{key.key}.arrow"
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.arrow"
 
 
 def by_span(files: Sequence[Shard]) -> list[list[Shard]]:
