@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.io import fileio
 
+from components.evaluator import by_columns
 from components.evaluator.slices import Slices
 from pipeline.errors import DataBlocked
 from pipeline.evidence.report import Columns
@@ -81,21 +82,25 @@ def columns_of(
             other = loading.result() if loading else None
         except NotComparable as error:
             standing = Standing(error.status, error.detail, uri)
-        for rows in batches(files, ahead=2 if stored else 0):
-            theirs = pool.submit(told, other, rows, task.label) if other else None
-            given = pool.submit(answers, own, rows, task.label)
-            labelled = pool.submit(own.run, LABELS_SIGNATURE, {"examples": rows})
-            slices.add(rows)
-            target, answer = labelled.result()[task.label.transformed], given.result()
-            parts.target.append(target)
-            parts.answers[CANDIDATE].append(answer)
-            if other is not None and theirs is not None:
-                try:
-                    parts.answers[BASELINE].append(compared(theirs.result(), target, answer))
-                except NotComparable as error:
-                    standing = Standing(error.status, error.detail, uri)
-                    other.close()
-                    other = None
+        found = _by_columns(task, schema, stored, own, other, pool) if stored else None
+        if found is not None:
+            parts, slices = found
+        else:
+            for rows in batches(files, ahead=2 if stored else 0):
+                theirs = pool.submit(told, other, rows, task.label) if other else None
+                given = pool.submit(answers, own, rows, task.label)
+                labelled = pool.submit(own.run, LABELS_SIGNATURE, {"examples": rows})
+                slices.add(rows)
+                target, answer = labelled.result()[task.label.transformed], given.result()
+                parts.target.append(target)
+                parts.answers[CANDIDATE].append(answer)
+                if other is not None and theirs is not None:
+                    try:
+                        parts.answers[BASELINE].append(compared(theirs.result(), target, answer))
+                    except NotComparable as error:
+                        standing = Standing(error.status, error.detail, uri)
+                        other.close()
+                        other = None
         for model in (own, other):
             if model is not None:
                 model.close()
@@ -112,6 +117,27 @@ def columns_of(
         ),
         standing,
     )
+
+
+def _by_columns(
+    task: Task,
+    schema: schema_pb2.Schema,
+    stored: Sequence[str],
+    own: SessionModel,
+    other: SessionModel | None,
+    pool: ThreadPoolExecutor,
+) -> tuple[_Parts, Slices] | None:
+    """What the rows give where their columns tell all of it; None: they have to be asked as tf.Examples."""
+    parts, slices = _Parts(), Slices(task, schema, _BATCH, stored)
+    models = (own,) if other is None else (own, other)
+    try:
+        for (target, answer), *theirs in by_columns.answered(stored, _BATCH, task.label, models, pool, slices):
+            parts.target.append(target)
+            parts.answers[CANDIDATE].append(answer)
+            parts.answers[BASELINE] += [compared(told, target, answer) for told in theirs]
+    except (by_columns.NotTheSame, NotComparable, ServingError):
+        return None
+    return parts, slices
 
 
 def batches(files: Iterable[str], ahead: int = 0) -> Iterator[np.ndarray]:

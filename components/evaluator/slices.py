@@ -36,9 +36,16 @@ class Slices:
 
     def add(self, rows: np.ndarray) -> None:
         """Takes the next rows, serialised."""
-        if not self._encoders:
-            return
-        batch = self._read(rows)
+        if self._encoders:
+            self.take(self._read(rows))
+
+    @property
+    def names(self) -> Iterable[str]:
+        """Of the columns that are wanted."""
+        return self._encoders
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Takes the next rows, as columns of lists."""
         for name, encoder in self._encoders.items():
             place = batch.schema.get_field_index(name)
             encoder.add(batch.column(place) if place >= 0 else pa.nulls(batch.num_rows))

@@ -5,6 +5,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from unittest import mock
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from sklearn.metrics import (
@@ -26,8 +28,9 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, json_utils
 
-from components.evaluator import executor
+from components.evaluator import by_columns, executor, inference
 from components.evaluator.inference import columns_of
+from components.evaluator.slices import Slices
 from pipeline import evaluation
 from pipeline.errors import DataBlocked
 from pipeline.evidence.standing import Standing
@@ -41,6 +44,7 @@ from pipeline.push import history
 from pipeline.push.versions import Places
 from pipeline.task import Task
 from pipeline.transform_graph import TransformGraph
+from serving.session import SessionModel
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +307,7 @@ class Strict(tf.Module):
         return {"labels": labels, "serving_default": serve}
 
 
+@pytest.mark.parametrize("as_columns", [False, True])
 @pytest.mark.parametrize(
     ("name", "status", "part"),
     [
@@ -314,14 +319,105 @@ class Strict(tf.Module):
     ],
 )
 def test_a_baseline_that_cant_be_compared(
-    task: Task, models: dict[str, str], strangers: dict[str, str], tiny_data: Any, name: str, status: str, part: str
+    task: Task,
+    models: dict[str, str],
+    strangers: dict[str, str],
+    tiny_data: Any,
+    stored: Any,
+    tmp_path: Path,
+    as_columns: bool,
+    name: str,
+    status: str,
+    part: str,
 ) -> None:
     paths = [f"{uri}/Format-Serving" for uri in (models["better"], strangers[name])]
-    columns, standing = columns_of(task, tiny_data.raw_files, SCHEMA, *paths, strangers[name])
+    given = stored(tiny_data.raw, tmp_path) if as_columns else None
+    columns, standing = columns_of(task, tiny_data.raw_files, SCHEMA, *paths, strangers[name], given)
     assert (standing.status, standing.uri, standing.comparable) == (status, strangers[name], False)
     assert part in standing.said
     assert list(columns.answers) == ["candidate"]
     np.testing.assert_array_equal(columns.answers["candidate"], answers(models["better"], tiny_data.raw))
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+def test_stored_columns_give_what_the_rows_give(
+    task: Task,
+    models: dict[str, str],
+    tiny_data: Any,
+    stored: Any,
+    tmp_path: Path,
+    baseline: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths = (f"{models['better']}/Format-Serving", f"{models['worse']}/Format-Serving" if baseline else None)
+    rows = [row for row in tiny_data.raw if not _odd(tf.train.Example.FromString(row))]
+    assert len(rows) > 200
+    file = written(rows, tmp_path)
+    monkeypatch.setattr(inference, "_BATCH", 50)
+    expected, standing = columns_of(task, [file], SCHEMA, *paths)
+    given = stored(rows, tmp_path)
+    monkeypatch.setattr(inference, "batches", None)  # no tf.Example is read
+    found, also = columns_of(task, [file], SCHEMA, *paths, "", given)
+    assert also == standing
+    assert list(found.answers) == list(expected.answers) == ["candidate", "baseline"][: 1 + baseline]
+    np.testing.assert_array_equal(found.target, expected.target)
+    for model, own in expected.answers.items():
+        np.testing.assert_array_equal(found.answers[model], own)
+    assert {name: list(c) for name, c in found.slices.items()} == {name: list(c) for name, c in expected.slices.items()}
+
+
+def _odd(example: tf.train.Example) -> bool:
+    """Whether a value is there that stands for a missing one in a column."""
+    found = example.features.feature
+    return b"" in found["company"].bytes_list.value or not np.isfinite(found["miles"].float_list.value).all()
+
+
+def written(rows: list[bytes], folder: Path) -> str:
+    file = str(folder / "rows.gz")
+    with tf.io.TFRecordWriter(file, "GZIP") as writer:
+        for row in rows:
+            writer.write(row)
+    return file
+
+
+def test_a_row_that_columns_may_tell_otherwise_is_asked_as_it_is(
+    task: Task, models: dict[str, str], tiny_data: Any, stored: Any, tmp_path: Path
+) -> None:
+    """Such as an empty text: a value of its own, and what stands for a missing one in a column."""
+    assert any(_odd(tf.train.Example.FromString(row)) for row in tiny_data.raw)
+    given = stored(tiny_data.raw, tmp_path)
+    path = f"{models['better']}/Format-Serving"
+    model = SessionModel(path)
+    pool = ThreadPoolExecutor(1)
+    slices = Slices(task, SCHEMA, 50, given)
+    with pytest.raises(by_columns.NotTheSame):
+        list(by_columns.answered(given, 50, task.label, [model], pool, slices))
+    model.close()
+    found, _ = columns_of(task, tiny_data.raw_files, SCHEMA, path, None, "", given)
+    np.testing.assert_array_equal(found.answers["candidate"], answers(models["better"], tiny_data.raw))
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pa.array([[1.0, 2.0]], pa.large_list(pa.float32())), "float32"),
+        (pa.array([[np.nan]], pa.large_list(pa.float32())), "float32"),
+        (pa.array([[-(2**63)]], pa.large_list(pa.int64())), "int64"),
+        (pa.array([[b""]], pa.large_list(pa.large_binary())), "object"),
+        (pa.array([[1]], pa.large_list(pa.int64())), "float32"),
+        (pa.nulls(1), "float64"),
+    ],
+)
+def test_what_a_column_can_t_tell(column: pa.Array, kind: str) -> None:
+    with pytest.raises(by_columns.NotTheSame):
+        by_columns.dense(column, kind)
+
+
+def test_a_column_has_one_value_a_row() -> None:
+    texts = pa.array([[b"a"], None, [], [b"b"]], pa.large_list(pa.large_binary()))
+    assert by_columns.dense(texts, "object").tolist() == [b"a", b"", b"", b"b"]
+    assert by_columns.dense(pa.array([[7], None], pa.large_list(pa.int64())), "int64").tolist() == [7, -(2**63)]
+    assert np.isnan(by_columns.dense(pa.nulls(2), "float32")).all()
 
 
 def test_what_compares_fails_without_a_comparison(

@@ -9,12 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx_bsl.coders import example_coder
 
 from components.evaluator.inference import batches
 from components.evaluator.slices import Encoder, Slices
 from pipeline.gates import Evaluation, Gate, Ranges
-from pipeline.ingest.column_shards import ColumnShards
 from pipeline.task import Task
 
 KINDS = {"miles": 3, "fare": 3, "tips": 3, "company": 1, "hour": 2, "area": 2}
@@ -60,18 +58,7 @@ def task(tiny: Task) -> Task:
     return replace(tiny, evaluation=rules)
 
 
-def stored(rows: list[bytes], folder: Path) -> list[str]:
-    """The rows as columns, in shards of 70."""
-    batch = example_coder.ExamplesToRecordBatchDecoder(SCHEMA.SerializeToString()).DecodeBatch(rows)
-    shards = ColumnShards(str(folder / "rows"), lambda path: Path(path).open("wb"), 70)
-    kinds = {name: {1: pa.binary(), 2: pa.int64(), 3: pa.float32()}[kind] for name, kind in KINDS.items()}
-    batch = pa.RecordBatch.from_pydict({name: batch.column(name).cast(pa.list_(kind)) for name, kind in kinds.items()})
-    shards.write(batch, np.arange(batch.num_rows, dtype=np.uint64))
-    shards.close()
-    return [str(shard.path) for shard in shards.written]
-
-
-def test_stored_columns_are_as_good_as_rows(task: Task, tiny_data: Any, tmp_path: Path) -> None:
+def test_stored_columns_are_as_good_as_rows(task: Task, tiny_data: Any, stored: Any, tmp_path: Path) -> None:
     files = stored(tiny_data.raw, tmp_path)
     assert len(files) > 1
     decoded, read = (Slices(task, SCHEMA, 8192, given) for given in (None, files))
@@ -87,7 +74,7 @@ def test_stored_columns_are_as_good_as_rows(task: Task, tiny_data: Any, tmp_path
     assert None in texts(found["hour"])
 
 
-def test_columns_of_other_rows_are_not_taken(task: Task, tiny_data: Any, tmp_path: Path) -> None:
+def test_columns_of_other_rows_are_not_taken(task: Task, tiny_data: Any, stored: Any, tmp_path: Path) -> None:
     files = stored(tiny_data.raw[:-1], tmp_path)
     with pytest.raises(ValueError, match="more rows"):
         Slices(task, SCHEMA, 8192, files).add(np.array(tiny_data.raw, object))
