@@ -20,6 +20,10 @@ MODULES = (
     "pipeline.transform",
     # Each artifact that TFX makes imports it.
     "setuptools",
+    # What checks a setting, in each node that loads the task, imports these.
+    "pydantic.main",
+    "pydantic.type_adapter",
+    "pydantic.dataclasses",
 )
 
 
@@ -32,9 +36,20 @@ def _load() -> None:
                 importlib.import_module(name)
             except Exception:
                 traceback.print_exc()
+        _fingerprint()
         gc.freeze()
     finally:
         gc.enable()
+
+
+def _fingerprint() -> None:
+    """Has the project's modules scanned once: the compiler asks what they import, and so do the Trainer and the Evaluator."""
+    from pipeline import fingerprint
+
+    try:
+        fingerprint.of(__name__)
+    except Exception:
+        traceback.print_exc()
 
 
 _load()

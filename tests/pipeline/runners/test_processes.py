@@ -63,7 +63,9 @@ def wait():
 
 def state():
     import gc
+    from pipeline import fingerprint
     from pipeline.runners import preload
+    assert fingerprint._graph.cache_info().currsize == 1
     return [name for name in preload.MODULES if name not in sys.modules], gc.isenabled(), gc.get_freeze_count()
 
 def has(name):
