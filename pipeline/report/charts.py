@@ -12,12 +12,15 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import vl_convert
+from altair.utils import schemapi
 from markupsafe import Markup, escape
 
 COLOURS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)")
 """For series, in this order: candidate, baseline, then others."""
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3])
 WIDTH, HEIGHT = 420, 260
+# Altair holds each chart against the schema of Vega-Lite while it is made and again when it is written: half of the time.
+schemapi.disable_debug_mode()
 _SIZE = re.compile(r'^(<svg [^>]*?) width="[\d.]+" height="[\d.]+"')
 
 
@@ -37,7 +40,7 @@ def svg(
       width: in pixels, of the plot; the page scales it down where there is less room.
       height: likewise.
     """
-    spec = chart.properties(width=width, height=height).to_dict()
+    spec = chart.properties(width=width, height=height).to_dict(validate=False)
     spec["config"] = {**_CONFIG, **spec.get("config", {})}
     spec["config"]["view"] = {"stroke": None}
     drawn = _SIZE.sub(r"\1", str(vl_convert.vegalite_to_svg(spec)))
