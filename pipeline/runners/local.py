@@ -217,20 +217,19 @@ class GraphRun:
         """Runs to the end, or as far as it goes.
 
         Args:
-          begun: called when the first nodes are running.
+          begun: called before the graph is compiled, which leaves a core idle.
 
         Raises:
           MillraceError: a node failed, or the data gate stopped the run; what did not depend on it has run.
         """
         try:
             self._watcher.phase("starting TFX")
+            begun()
             graph = self._call(_compile, self._config, self._folder.name)
             self._states = {
                 node.id: NodeState(node.id, "skipped" if node.skipped else "waiting") for node in graph.nodes
             }
             upstream = {node.id: node.upstream for node in graph.nodes}
-            self._start_ready(graph.ir, upstream)
-            begun()
             while self._start_ready(graph.ir, upstream) or self._jobs:
                 self._watcher.nodes(self.states)
                 self._collect_ended()

@@ -300,10 +300,10 @@ def test_what_has_the_longest_way_to_the_end_comes_first(machine: Any, execution
     assert started == ["Gen", "Long", "Side", "Longer", "Other", "End"]
 
 
-def test_the_report_s_process_is_begun_once_nodes_are_running(machine: Any, execution: local.GraphRun) -> None:
+def test_the_report_s_process_is_begun_beside_the_compiler(machine: Any, execution: local.GraphRun) -> None:
     fakes = machine()
     execution.run(lambda: fakes.events.append("begun"))
-    assert fakes.events[:2] == ["start Gen", "begun"]
+    assert fakes.events[:2] == ["begun", "start Gen"]
     assert fakes.events.count("begun") == 1
 
 
