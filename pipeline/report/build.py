@@ -69,8 +69,10 @@ def sections_of(record: Mapping[str, Any]) -> tuple[Section, ...]:
 
 def warm_up() -> None:
     """Has this process import, start and compile what every report takes; nothing is written."""
-    from pipeline.report.sections import data, model  # noqa: F401
+    from pipeline.report.sections import data  # noqa: F401
+    from pipeline.report.sections.model import earlier
 
+    earlier.code()
     page.warm_up()
     charts.warm_up()
 

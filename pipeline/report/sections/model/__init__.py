@@ -5,7 +5,7 @@ from typing import Any
 from pipeline import evaluation
 from pipeline.evidence.report import NAME as EVIDENCE
 from pipeline.labels import Binary, Classes, Regression
-from pipeline.report.sections.model import binary, classes, examples, influence, regression, rows, training
+from pipeline.report.sections.model import binary, classes, earlier, examples, influence, regression, rows, training
 from pipeline.report.sections.model.drawing import charts
 from pipeline.report.sources import Run
 from pipeline.task import Task
@@ -27,7 +27,7 @@ def collect(run: Run) -> dict[str, Any] | None:
     Returns:
       kind: of the label, such as "Binary"; None where the task can't be loaded. training: see `training.collect`.
       binary, classes, regression: of that kind, else None. errors, examples, importance: of the rows that were asked
-      again, None where none were; asked: their number, and of how many. serving, lite: reports of the serving check and
+      again, None where none were; asked: their number, of how many, and `earlier.key_of` them. serving, lite: reports of the serving check and
       of the conversion. missing: a sentence for each thing that is not there.
     """
     if run.uri("Trainer", "model") is None and run.uri("Trainer", "model_run") is None:
@@ -73,6 +73,9 @@ def _of_evaluation(run: Run, task: Task, evidence: dict[str, Any]) -> dict[str, 
 
 def _of_rows(run: Run, task: Task, evidence: dict[str, Any], missing: list[str]) -> dict[str, Any]:
     """What only the rows themselves can tell."""
+    key = earlier.key_of(run, task)
+    if key and (told := earlier.found(run.home, key)):
+        return told
     try:
         asked = rows.ask(run, task.label, evidence["split"])
     except ServingError as error:
@@ -85,7 +88,7 @@ def _of_rows(run: Run, task: Task, evidence: dict[str, Any], missing: list[str])
         weighed = influence.collect(task, asked)
         single = not set(task.sensitive) & task.label.columns
         return {
-            "asked": {"rows": asked.rows, "of": evidence["rows"], "split": evidence["split"]},
+            "asked": {"rows": asked.rows, "of": evidence["rows"], "split": evidence["split"], "key": key},
             "importance": weighed,
             "examples": examples.collect(task, asked, [feature["name"] for feature in weighed["features"]]),
             "errors": regression.errors(asked.target, asked.answers, single=single)

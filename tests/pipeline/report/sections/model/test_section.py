@@ -16,7 +16,7 @@ from pipeline import evaluation
 from pipeline.labels import MultiClass, Regression
 from pipeline.report import figures, page, written
 from pipeline.report.sections import model
-from pipeline.report.sections.model import rows
+from pipeline.report.sections.model import earlier, rows
 from pipeline.report.sources import Run
 from pipeline.task import Task
 from pipeline.train import account
@@ -58,6 +58,28 @@ def run(
             ("Evaluator", "evaluation"): evaluate(with_label(tiny.label, "auc"), asked.target, asked.answers),
         },
     )
+
+
+def test_the_model_is_not_asked_again_where_an_earlier_report_has_what_it_said(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = replace(run, folder=tmp_path / "runs" / "2")
+    told = model.collect(here)
+    assert told is not None
+    earlier_report = tmp_path / "reports" / "1" / "report.json"
+    earlier_report.parent.mkdir(parents=True)
+    written.write_json(earlier_report, written.plain({"model": told}))
+    later = tmp_path / "reports" / "2" / "report.json"
+    later.parent.mkdir()
+    later.write_text('{"model": null}')
+    asked: list[Any] = []
+    monkeypatch.setattr(rows, "ask", lambda *args: asked.append(args))
+    again = model.collect(here)
+    assert written.plain(again) == written.plain(told)
+    assert asked == []
+    monkeypatch.setattr(earlier, "code", lambda: "edited")
+    assert model.collect(here)["asked"] is None  # type: ignore[index]
+    assert len(asked) == 1
 
 
 def test_every_figure_of_the_page_is_in_report_json(run: Run) -> None:
