@@ -4,7 +4,6 @@ Nothing that names a person or a machine: no host, no user, no variables of the 
 """
 
 import dataclasses
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -12,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pipeline import tasks
+from pipeline import image, tasks
 from pipeline.task import Task
 
 LIBRARIES = (
@@ -20,7 +19,6 @@ LIBRARIES = (
     *("apache-beam", "ml-metadata", "pyarrow", "numpy"),
 )
 _TREE = Path(__file__).resolve().parents[2]
-_PACKAGES = ("pipeline", "components", "serving")
 _GIT_SECONDS = 5
 
 
@@ -43,7 +41,7 @@ def describe(task: Task) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "libraries": [{"name": name, "version": _version(name)} for name in LIBRARIES],
-        "code": {"version": _version("millrace"), **_commit(), "digest": _digest()},
+        "code": {"version": _version("millrace"), **_commit(), "digest": image.fingerprint()},
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "cores": len(os.sched_getaffinity(0)),
@@ -107,13 +105,3 @@ def _commit() -> dict[str, Any]:
     if Path(folder) != _TREE:
         return {"commit": None, "dirty": None}
     return {"commit": commit, "dirty": bool(changes.strip())}
-
-
-def _digest() -> str:
-    """Of all modules of the project; 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for package in _PACKAGES:
-        for file in sorted((_TREE / package).rglob("*.py")):
-            digest.update(str(file.relative_to(_TREE)).encode() + b"\0")
-            digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]

@@ -6,13 +6,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline import image
 from pipeline.report.sources import Run
 from pipeline.task import Task
 
 PARTS = ("asked", "importance", "examples", "errors")
 _READ = (("Trainer", "model"), ("ExampleGen", "examples"), ("Evaluator", "evaluation"))
 _NEWEST = 3
-_PROJECT = Path(__file__).resolve().parents[4]
 
 
 def key_of(run: Run, task: Task) -> str | None:
@@ -42,9 +42,5 @@ def found(home: Path, key: str) -> dict[str, Any] | None:
 
 @cache
 def code() -> str:
-    """A digest of the project's modules: an edit of any has the model asked again."""
-    digest = hashlib.sha256()
-    for package in ("pipeline", "components", "serving"):
-        for file in sorted((_PROJECT / package).rglob("*.py")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
+    """The fingerprint of the code: an edit of any module has the model asked again."""
+    return image.fingerprint()
