@@ -94,12 +94,14 @@ def taxi_folder(rows: int, folder: Path, seed: int) -> Path:
     pieces = taxi_pieces(rows, seed)
     first = next(pieces)
     folder.mkdir(parents=True, exist_ok=True)
-    with csv.CSVWriter(
-        folder / "data.csv", first.schema, write_options=csv.WriteOptions(quoting_style="needed")
-    ) as file:
-        file.write_table(first)
-        for piece in pieces:
-            file.write_table(piece)
+    options = csv.WriteOptions(include_header=False, quoting_style="needed")
+    with (folder / "data.csv").open("wb") as stream:
+        # pyarrow would put the names in quotation marks, which CsvExampleGen takes for a part of them.
+        stream.write(f"{','.join(first.column_names)}\n".encode())
+        with csv.CSVWriter(stream, first.schema, write_options=options) as file:
+            file.write_table(first)
+            for piece in pieces:
+                file.write_table(piece)
     return folder
 
 

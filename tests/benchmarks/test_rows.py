@@ -72,6 +72,7 @@ def test_csv_reads_back_as_written(tmp_path: Path) -> None:
     assert folder == tmp_path / "rows"
     read = csv.read_csv(folder / "data.csv")
     written = taxi_table(BUNDLED_ROWS + 500, seed=1)
+    assert (folder / "data.csv").read_text().partition("\n")[0] == ",".join(written.column_names)
     assert read.schema == written.schema
     assert read["trip_seconds"].null_count == written["trip_seconds"].null_count
     assert read.drop_columns(["company"]).equals(written.drop_columns(["company"]))
