@@ -19,7 +19,7 @@ import re
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -129,7 +129,15 @@ class Workers:
             for index in range(len(items)):
                 yield _result(folder, index, form)
         finally:
-            fileio.rmtree(folder)
+            _remove(folder, self._folder)
+
+
+def _remove(folder: str, above: str) -> None:
+    """Removes what was passed on; in a bucket there may be none."""
+    with suppress(fileio.NotFoundError):
+        fileio.rmtree(folder)
+        if not fileio.listdir(above):
+            fileio.rmtree(above)
 
 
 class _Call(beam.DoFn):

@@ -3,10 +3,11 @@
 import os
 from dataclasses import dataclass
 
-import tensorflow as tf
+from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils
 
+from components import remote_files
 from pipeline.ingest import columnar
 
 
@@ -34,8 +35,9 @@ def shards(examples: Artifact, split: str) -> list[Shard]:
       examples: an Examples artifact.
       split: its name.
     """
+    remote_files.register()
     (folder,) = artifact_utils.get_split_uris([examples], split)
-    records = sorted(tf.io.gfile.glob(io_utils.all_files_pattern(folder)))
+    records = sorted(fileio.glob(io_utils.all_files_pattern(folder)))
     about = [shard for shard in columnar.index(examples.uri) if shard.split == split]
     if [os.path.basename(shard.records) for shard in about] != list(map(os.path.basename, records)):
         return [Shard(path) for path in records]

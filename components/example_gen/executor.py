@@ -1,17 +1,15 @@
-"""Runs the units of work through Beam, a file or a group of small ones each, and puts their parts together.
+"""Has units of work done, a file or a group of small ones each, and puts their parts together.
 
-A worker writes whole shards under a name of its own attempt and passes on only what it wrote: rows never go through
-Beam. A manifest is written behind a shuffle, which a retry does not cross; so a file that was read twice counts once.
+By threads of this process or by the workers of a Beam cluster, which write the same parts: see ingest.py.
 """
 
 import json
 import os
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import types
 from tfx.components.example_gen import base_example_gen_executor, write_split
@@ -21,18 +19,20 @@ from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as keys
 from tfx.utils import io_utils
 
-from components import remote_files
-from components.example_gen import duplicates, join
+from components import by_shard, remote_files
+from components.example_gen import duplicates, inferred, join
 from components.example_gen.driver import GAPS, INPUTS
+from components.example_gen.ingest import Group, Ingest
 from pipeline import sources, tasks
-from pipeline.errors import MillraceError, UsageError
-from pipeline.ingest import checking, columns, files, images, infer, read, selection, work
+from pipeline.errors import MillraceError
+from pipeline.ingest import checking, columns, files, images, selection
 from pipeline.ingest.partition import Partition
 from pipeline.splits import FolderSplit, SpanSplit
 from pipeline.task import Task
 
 _PARTS = ".parts"
-_GROUP = 64 << 20
+_GROUP = 64 << 20  # bytes
+_LEAST_BUCKETS, _MOST_BUCKETS = 8, 1024  # of keys; one for each group's bytes
 
 
 class Executor(base_example_gen_executor.BaseExampleGenExecutor):
@@ -60,24 +60,25 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         task = tasks.load(settings["task"], settings["overrides"])
         source = sources.of_settings(settings["source"])
         units = _units(task, exec_properties)
-        rules = _columns(task, source, input_dict, units)
-        partition = Partition(task.split, task.rows.key)
-        encoded = [images.Encoded(**image) for image in settings.get("images", ())]
-        job = checking.Job(source, rules, settings["needed"], task.rows, partition, encoded)
-        examples.split_names = artifact_utils.encode_split_names(list(job.partition.names))
         folder = f"{kept_out.uri}/{_PARTS}"
         fileio.makedirs(folder)
         try:
-            groups = _groups(units)
-            self._run(job, groups, folder)
-            written = join.manifests(folder, len(groups), len(units))
+            spread = by_shard.spread(self._beam_pipeline_args, self._make_beam_pipeline, f"{folder}/spread")
+            rules = _columns(task, source, input_dict, units, spread)
+            partition = Partition(task.split, task.rows.key)
+            encoded = [images.Encoded(**image) for image in settings.get("images", ())]
+            job = checking.Job(source, rules, settings["needed"], task.rows, partition, encoded)
+            examples.split_names = artifact_utils.encode_split_names(list(partition.names))
+            written = list(spread.each("Ingest", Ingest(job, folder), _work(job, units, spread, folder), by_shard.JSON))
+            join.check(written, len(units))
             join.shards(written, examples, folder)
             join.columns(written, examples, folder)
             account = join.accounts(written)
             join.quarantined(written, kept_out.uri)
             fraction = join.hashes(written, kept_out.uri)
         finally:
-            fileio.rmtree(folder)
+            with suppress(fileio.NotFoundError):  # in a bucket, where nothing was written
+                fileio.rmtree(folder)
         about = {
             "task": task.name,
             "max_bad_fraction": task.rows.max_bad_fraction,
@@ -95,53 +96,6 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
         examples_utils.set_file_format(
             examples, write_split.to_file_format_str(exec_properties[keys.OUTPUT_FILE_FORMAT_KEY])
         )
-
-    def _run(self, job: checking.Job, groups: Sequence[list[checking.Unit]], folder: str) -> None:
-        with self._make_beam_pipeline() as pipeline:
-            found = pipeline | "Files" >> beam.Create(list(enumerate(groups)), reshuffle=True)
-            if job.rows.key:
-                repeated = duplicates.find(found, job)
-                results = found | "Ingest" >> beam.ParDo(_Ingest(job, folder), beam.pvalue.AsDict(repeated))
-            else:
-                results = found | "Ingest" >> beam.ParDo(_Ingest(job, folder), {})
-            _ = results | "Settle" >> beam.Reshuffle() | "Manifests" >> beam.Map(_write_manifest, folder)
-
-
-class _Ingest(beam.DoFn):
-    """Some files to their parts; an error for the user is a result, too, so that all of them are told."""
-
-    def __init__(self, job: checking.Job, folder: str) -> None:
-        self._job = job
-        self._folder = folder
-
-    def process(
-        self, group: tuple[int, list[checking.Unit]], repeated: dict[int, np.ndarray]
-    ) -> Iterator[dict[str, Any]]:
-        """Yields the manifest of a group of files."""
-        remote_files.register()
-        index, units = group
-        prefix = f"{self._folder}/{index:05d}-{uuid.uuid4().hex}"
-        written = work.ingest(self._job, units, prefix, repeated=repeated)
-        hashes = {f"hashes/{name}": sample for name, sample in written.hashes.items()}
-        hashes |= {f"entities/{name}": sample for name, sample in written.entities.items()}
-        arrays: dict[str, Any] = {name: sample.values for name, sample in hashes.items()}
-        with files.create(f"{prefix}-hashes") as stream:
-            np.savez(stream, **arrays)
-        yield {
-            "index": index,
-            "failed": [[str(error), isinstance(error, UsageError)] for error in written.failed],
-            "shards": written.shards,
-            "columns": {name: [vars(shard) for shard in shards] for name, shards in written.columns.items()},
-            "span": units[0].span,
-            "quarantine": written.quarantine,
-            "account": written.account.record(),
-            "hashes": f"{prefix}-hashes",
-            "bits": {name: sample.bits for name, sample in hashes.items()},
-        }
-
-
-def _write_manifest(manifest: dict[str, Any], folder: str) -> None:
-    io_utils.write_string_file(f"{folder}/manifest-{manifest['index']:05d}.json", json.dumps(manifest))
 
 
 def _units(task: Task, exec_properties: dict[str, Any]) -> list[checking.Unit]:
@@ -169,18 +123,32 @@ def _units(task: Task, exec_properties: dict[str, Any]) -> list[checking.Unit]:
     return units
 
 
-def _groups(units: Sequence[checking.Unit]) -> list[list[checking.Unit]]:
+def _work(job: checking.Job, units: Sequence[checking.Unit], spread: by_shard.Spread, folder: str) -> list[Group]:
+    """What is done as a whole: groups of files, with the rows that repeat a key where keys are to be unique."""
+    sizes = [_size(unit) for unit in units]
+    groups = _groups(units, sizes)
+    if not job.rows.key:
+        return [Group(group) for group in groups]
+    buckets = min(_MOST_BUCKETS, _LEAST_BUCKETS + sum(sizes) // _GROUP)
+    repeated = duplicates.find(job, groups, buckets, spread, folder)
+    return [Group(group, listed) for group, listed in zip(groups, repeated, strict=True)]
+
+
+def _size(unit: checking.Unit) -> int:
+    try:
+        return files.stat(unit.path).size
+    except MillraceError:  # Reading it will say why.
+        return 0
+
+
+def _groups(units: Sequence[checking.Unit], sizes: Sequence[int]) -> list[list[checking.Unit]]:
     """Neighbours of one span together, up to 64 MB: many small files are read and written as a few large ones.
 
     So every shard has rows of one span only, and what was made of a span's shards can be used again.
     """
     groups: list[list[checking.Unit]] = []
     left = 0
-    for unit in units:
-        try:
-            size = files.stat(unit.path).size
-        except MillraceError:  # Reading it will say why.
-            size = 0
+    for unit, size in zip(units, sizes, strict=True):
         if not groups or left < size or groups[-1][-1].span != unit.span:
             groups.append([])
             left = _GROUP
@@ -190,12 +158,15 @@ def _groups(units: Sequence[checking.Unit]) -> list[list[checking.Unit]]:
 
 
 def _columns(
-    task: Task, source: sources.Source, input_dict: dict[str, list[types.Artifact]], units: Sequence[checking.Unit]
+    task: Task,
+    source: sources.Source,
+    input_dict: dict[str, list[types.Artifact]],
+    units: Sequence[checking.Unit],
+    spread: by_shard.Spread,
 ) -> dict[str, columns.Column]:
     """The schema's rules; without a schema, the types that all the rows suggest."""
     artifacts = input_dict.get(keys.SCHEMA_KEY)
     if artifacts:
         uri = io_utils.get_only_uri_in_dir(artifact_utils.get_single_uri(artifacts))
         return columns.of_schema(io_utils.parse_pbtxt_file(uri, schema_pb2.Schema()))
-    batches = (batch for unit in units for batch in read.batches(unit.path, source, {}))
-    return columns.of_kinds(infer.types(infer.infer(batches, decimal=getattr(source, "decimal", ".")), task.accepts))
+    return columns.of_kinds(inferred.types([unit.path for unit in units], source, task.accepts, spread))

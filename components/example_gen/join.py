@@ -20,25 +20,22 @@ from pipeline.ingest.sample import HashSample
 Manifest = Mapping[str, Any]
 
 
-def manifests(folder: str, groups: int, count: int) -> list[Manifest]:
-    """The manifests of all groups of files, in order.
+def check(written: Sequence[Manifest], count: int) -> None:
+    """Raises where files could not be used.
 
     Args:
-      folder: where they are.
-      groups: how many there are.
+      written: the manifests of all groups of files, in order.
       count: how many files there are.
 
     Raises:
       DataBlocked: some files could not be used; all are told.
       UsageError: some could not be found or read.
     """
-    found = [json.loads(io_utils.read_string_file(f"{folder}/manifest-{index:05d}.json")) for index in range(groups)]
-    failed = [failure for manifest in found for failure in manifest["failed"]]
+    failed = [failure for manifest in written for failure in manifest["failed"]]
     kind: type[MillraceError] = UsageError if all(usage for _, usage in failed) else DataBlocked
     if len(failed) == 1:
         raise kind(failed[0][0])
     raise_all(kind, f"{len(failed)} of {count} files can't be used:", [error for error, _ in failed])
-    return found
 
 
 def shards(written: Sequence[Manifest], examples: types.Artifact, folder: str) -> None:

@@ -1,8 +1,8 @@
-"""The statistics are TFDV's; on one machine its generators get batches of thousands of rows, without Beam.
+"""The statistics are TFDV's; its generators get batches of thousands of rows, each shard for itself.
 
-Sending each row through Beam costs several times what the statistics themselves do. With the in-process runner there is
-nothing to distribute: the same generators, fed from threads, give the same `FeatureStats.pb` in a fraction of the time.
-On any other runner, and with options that only Beam can serve, TFX's own way is taken.
+Sending each row through Beam costs several times what the statistics themselves do. The same generators, fed by threads,
+or by the workers of a cluster, give the same `FeatureStats.pb` in a fraction of the time. With options that only Beam
+can serve TFX's own way is taken.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, stats_utils
 
+from components import by_shard, remote_files
 from components.known_spans import KnownSpans
 from components.shards import shards
 from components.statistics_gen.in_memory import statistics_of
 from pipeline import mirrored
 
-_IN_PROCESS = "--runner=FnApiRunner"
 # Settings of StatsOptions that change what is read, or need a generator that is a Beam transform.
 _BEAM_ONLY = ("experimental_filter_read_paths", "feature_allowlist", "label_feature", "sample_rate", "slicing_config")
 
@@ -31,7 +31,7 @@ _MOST_KNOWN = 256  # files: one for each span and split
 
 
 class Executor(tfx_statistics_gen.Executor):
-    """Computes without Beam where the runner is in process."""
+    """Has shards counted."""
 
     def Do(
         self,
@@ -40,19 +40,21 @@ class Executor(tfx_statistics_gen.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """See TFX's executor. A split without rows, or without files, has statistics with `num_examples: 0`."""
+        remote_files.register()
         examples = artifact_utils.get_single_instance(input_dict[standard_component_specs.EXAMPLES_KEY])
         excluded = json_utils.loads(exec_properties.get(standard_component_specs.EXCLUDE_SPLITS_KEY) or "null") or []
         splits = [split for split in artifact_utils.decode_split_names(examples.split_names) if split not in excluded]
         options = _options(input_dict, exec_properties)
-        in_process = _IN_PROCESS in self._beam_pipeline_args and _is_plain(examples, exec_properties)
-        if not (in_process and splits and options):
+        if not (splits and options and _is_plain(examples, exec_properties)):
             super().Do(input_dict, output_dict, exec_properties)
             return
         self._log_startup(input_dict, output_dict, exec_properties)
         statistics = artifact_utils.get_single_instance(output_dict[standard_component_specs.STATISTICS_KEY])
         _describe(statistics, splits, examples.span or examples.get_int_custom_property("span"))
         files = {split: shards(examples, split) for split in splits}
-        for split, computed in statistics_of(files, options, _known_spans(options, exec_properties)).items():
+        spread = by_shard.spread(self._beam_pipeline_args, self._make_beam_pipeline, f"{statistics.uri}/.spread")
+        known = _known_spans(options, exec_properties)
+        for split, computed in statistics_of(files, options, known, spread).items():
             folder = artifact_utils.get_split_uri([statistics], split)
             fileio.makedirs(folder)
             with fileio.open(os.path.join(folder, tfx_statistics_gen.DEFAULT_FILE_NAME), "wb") as file:

@@ -1,20 +1,21 @@
-"""TFDV's statistics of the rows of files, by threads that each read and count one file at a time.
+"""TFDV's statistics of the rows of files, each of which is read and counted for itself.
 
     statistics_of({"train": shards, "eval": shards}, tfdv.StatsOptions(schema=schema))["eval"].datasets[0].num_examples
 
 A shard has columns (`pipeline.ingest.columnar`) or, where ExampleGen left none, gzipped TFRecords of tf.Examples.
 Decoding these takes several times what counting does; the batches, and so the statistics, are the same. Most of the
-work releases Python's lock, so that two threads take about half the time of one, if the larger split has more than one
-file. What a thread holds is one batch and TFDV's sketches, whatever the number of rows.
+work releases Python's lock, so that two threads take about half the time of one, if there is more than one file. What
+a thread, or a worker of Beam, holds is one batch and TFDV's sketches, whatever the number of rows. These are merged
+here, in the order of the shards: the statistics are the same to the byte, whoever counts.
 
 In a window of spans each span is counted for itself, and what was counted is kept (kept.py): when the window moves on
 only the new span is read.
 """
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from tensorflow_data_validation.statistics.generators.top_k_uniques_sketch_stats
 from tensorflow_metadata.proto.v0 import statistics_pb2
 from tfx_bsl.coders import example_coder
 
+from components import by_shard
 from components.known_spans import KnownSpans, by_span
 from components.shards import Shard
 from components.statistics_gen import kept
@@ -36,7 +38,6 @@ from components.statistics_gen.top_k import TopKUniques
 from pipeline.ingest import columnar
 
 _LOG = logging.getLogger(__name__)
-_MOST_THREADS = 4
 _BATCH_ROWS = 16_384
 _BATCH_BYTES = 16 << 20
 _READ_ROWS = 512  # at once; a batch ends with the read that makes it large enough
@@ -45,7 +46,10 @@ Generators = Sequence[stats_generator.CombinerStatsGenerator]
 
 
 def statistics_of(
-    splits: Mapping[str, Sequence[Shard]], options: tfdv.StatsOptions, known: KnownSpans | None = None
+    splits: Mapping[str, Sequence[Shard]],
+    options: tfdv.StatsOptions,
+    known: KnownSpans | None = None,
+    spread: by_shard.Spread | None = None,
 ) -> dict[str, statistics_pb2.DatasetFeatureStatisticsList]:
     """Computes the statistics of all rows of each split.
 
@@ -53,33 +57,37 @@ def statistics_of(
       splits: split -> its shards; there may be none.
       options: as for `tfdv.GenerateStatistics`; without sampling, slicing, weights, label and allowlist.
       known: what earlier runs kept of the spans of a window; None: nothing is kept.
+      spread: who counts; None: threads. Threads also count where a generator's counts can't be passed on.
 
     Returns:
       Split -> what `tfdv.GenerateStatistics` makes of its rows.
     """
     made = _generators(options)
+    if spread is None or not kept.encodes(made):
+        if spread is not None:
+            _LOG.info("The rows are counted here: the counts of these options can't be passed on.")
+        spread = by_shard.Threads()
+    count = Count(options.to_json())
     merged = {split: _empty(made) for split in splits}
-    parts = list(_parts(splits, known))
-    with ThreadPoolExecutor(min(_MOST_THREADS, len(os.sched_getaffinity(0)))) as threads:
+    parts = [(*part, bool(known and part[1] and known.has(part[1]))) for part in _parts(splits, known)]
+    new = [_rows(file) for *_, files, there in parts if not there for file in files]
+    counted = spread.each("Count", count, new, kept.FORM)
+    for split, key, files, there in parts:
+        counting: Iterator[list[Any]] | None = None if there else islice(counted, len(files))
+        if not (known and key):
+            merged[split] = _merged(made, merged[split], counting or ())
+            continue
+        found = None if counting else kept.load(known, key, len(made))
+        if found is None:
+            _LOG.info("%s: span %s is counted, %d shards", split, files[0].span, len(files))
+            again = counting or spread.each("Count", count, [_rows(file) for file in files], kept.FORM)
+            found = kept.save(known, key, _merged(made, _empty(made), again))
+        merged[split] = _merged(made, merged[split], [found])
+    return {split: stats_impl.extract_statistics_output(one, made) for split, one in merged.items()}
 
-        def count(files: Sequence[Shard]) -> Iterator[list[Any]]:
-            return threads.map(lambda file: _accumulate(file.columns or file.records, options), files)
 
-        try:
-            begun = [None if known and key and known.has(key) else count(files) for _, key, files in parts]
-            for (split, key, files), counting in zip(parts, begun, strict=True):
-                if not (known and key):
-                    merged[split] = _merged(made, merged[split], counting or ())
-                    continue
-                found = None if counting else kept.load(known, key, len(made))
-                if found is None:
-                    _LOG.info("%s: span %s is counted, %d shards", split, files[0].span, len(files))
-                    found = kept.save(known, key, _merged(made, _empty(made), counting or count(files)))
-                merged[split] = _merged(made, merged[split], [found])
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
-    return {split: stats_impl.extract_statistics_output(counted, made) for split, counted in merged.items()}
+def _rows(file: Shard) -> str:
+    return file.columns or file.records
 
 
 def _parts(
@@ -111,13 +119,23 @@ def _merged(made: Generators, into: list[Any], more: Iterable[list[Any]]) -> lis
     return into
 
 
-def _accumulate(file: str, options: tfdv.StatsOptions) -> list[Any]:
-    """What each generator has seen after the rows of one file."""
-    made = _generators(options)
-    seen = _empty(made)
-    for batch in _stored(file) if file.endswith(".arrow") else _decoded(file):
-        seen = [generator.add_input(so_far, batch) for generator, so_far in zip(made, seen, strict=True)]
-    return seen
+@dataclass(frozen=True)
+class Count:
+    """What each generator has seen after the rows of one file.
+
+    Attributes:
+      options: as JSON, with the schema.
+    """
+
+    options: str
+
+    def __call__(self, file: str) -> list[Any]:
+        """An accumulator for each generator."""
+        made = _generators(tfdv.StatsOptions.from_json(self.options))
+        seen = _empty(made)
+        for batch in _stored(file) if file.endswith(".arrow") else _decoded(file):
+            seen = [generator.add_input(so_far, batch) for generator, so_far in zip(made, seen, strict=True)]
+        return seen
 
 
 def _generators(options: tfdv.StatsOptions) -> list[stats_generator.CombinerStatsGenerator]:

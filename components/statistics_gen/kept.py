@@ -1,7 +1,7 @@
-"""What TFDV's generators counted in a span, kept for later windows that hold it.
+"""What TFDV's generators counted: passed on by workers, or kept of a span for later windows that hold it.
 
 Accumulators are pickled, and of a pickle only these classes are read: those of the generators that TFDV runs by
-default, and ours. Where a schema or an option adds another generator nothing is kept.
+default, and ours. Where a schema or an option adds another generator nothing is kept, and nothing passed on.
 """
 
 import logging
@@ -11,22 +11,30 @@ from typing import Any
 
 import numpy as np
 from tensorflow_data_validation.statistics.generators import basic_stats_generator as basic
+from tensorflow_data_validation.statistics.generators import stats_generator
+from tensorflow_data_validation.statistics.generators import top_k_uniques_sketch_stats_generator as sketched
 from tensorflow_data_validation.types import FeaturePath
 from tensorflow_data_validation.utils.variance_util import MeanVarAccumulator
 from tfx_bsl.sketches import KmvSketch, MisraGriesSketch, QuantilesSketch
 
-from components import pickles
+from components import by_shard, pickles
 from components.known_spans import KnownSpans
-from components.statistics_gen.top_k import Values
+from components.statistics_gen.top_k import TopKUniques, Values
 
 _LOG = logging.getLogger(__name__)
+_GENERATORS = (basic.BasicStatsGenerator, TopKUniques, sketched.TopKUniquesSketchStatsGenerator)
 _ENTRY = b"accumulators"
 _CLASSES = (
     *(basic._BasicAcctype, basic._PartialBasicStats, basic._PartialCommonStats, basic._PresenceAndValencyStats),
     *(basic._PartialNumericStats, basic._PartialStringStats, basic._PartialBytesStats, MeanVarAccumulator),
-    *(FeaturePath, Values, QuantilesSketch, KmvSketch, MisraGriesSketch),
+    *(FeaturePath, Values, sketched._CombinedSketch, QuantilesSketch, KmvSketch, MisraGriesSketch),
     *(np.dtype, np.int64(0).__reduce__()[0]),  # the second makes a number of its bytes
 )
+
+
+def encodes(made: Sequence[stats_generator.CombinerStatsGenerator]) -> bool:
+    """Whether what these generators count can be encoded."""
+    return all(isinstance(generator, _GENERATORS) for generator in made)
 
 
 def load(known: KnownSpans, key: str, number: int) -> list[Any] | None:
@@ -59,7 +67,7 @@ def save(known: KnownSpans, key: str, accumulators: Sequence[Any]) -> list[Any]:
       The accumulators as a later run reads them: so that a run gives the same, whether a span is known or not.
     """
     try:
-        encoded = [pickle.dumps(one, protocol=5) for one in accumulators]
+        encoded = [_encoded(one) for one in accumulators]
         decoded = _decoded(encoded)
     except Exception as error:  # whatever keeps a generator's own class from being pickled
         _LOG.info("What was counted in a span is not kept: %s", error)
@@ -68,5 +76,13 @@ def save(known: KnownSpans, key: str, accumulators: Sequence[Any]) -> list[Any]:
     return decoded
 
 
+def _encoded(accumulator: Any) -> bytes:
+    return pickle.dumps(accumulator, protocol=5)
+
+
 def _decoded(encoded: Sequence[bytes]) -> list[Any]:
     return [pickles.load(one, _CLASSES) for one in encoded]
+
+
+FORM = by_shard.Form[list[Any]](_encoded, lambda encoded: pickles.load(encoded, _CLASSES))
+"""Accumulators on their way from a worker."""

@@ -9,6 +9,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -127,6 +128,33 @@ def infer(batches: Iterable[RawBatch], rows: int | None = None, decimal: str = "
     return found
 
 
+def merged(parts: Iterable[Mapping[str, Summary]]) -> dict[str, Summary]:
+    """The summaries of some files from those of each, in their order; the first ones must not be used any more."""
+    found: dict[str, Summary] = {}
+    seen = 0
+    for part in parts:
+        rows = next((summary.rows for summary in part.values()), 0)
+        for name, summary in part.items():
+            _merge(found.setdefault(name, Summary(name, rows=seen, nulls=seen)), summary)
+        for name in found.keys() - part.keys():
+            found[name].rows += rows
+            found[name].nulls += rows
+        seen += rows
+    return found
+
+
+def record(summary: Summary) -> dict[str, Any]:
+    """As plain values, for JSON."""
+    return vars(summary) | {"declared": sorted(summary.declared)}
+
+
+def of_record(record: Mapping[str, Any]) -> Summary:
+    """The summary that `record` gave."""
+    examples = {kind: [(line, text) for line, text in shown] for kind, shown in record["examples"].items()}
+    read = {"kinds": Counter(record["kinds"]), "declared": set(record["declared"]), "examples": examples}
+    return Summary(**{**record, **read})
+
+
 def of_counts(name: str, counts: Mapping[str, int], rows: int) -> Summary:
     """The summary of a column of text of which only the values and their counts are known.
 
@@ -152,6 +180,31 @@ def types(summaries: Mapping[str, Summary], accepted: Mapping[str, Sequence[str]
       accepted: column -> the types that the task takes there; see `Summary.type_for`.
     """
     return {name: summary.type_for((accepted or {}).get(name, ())) for name, summary in summaries.items()}
+
+
+def _merge(summary: Summary, more: Summary) -> None:
+    """Adds what later rows have."""
+    if not summary.kinds:
+        summary.shortest, summary.longest = more.shortest, more.longest
+    elif more.kinds:
+        summary.shortest = min(summary.shortest, more.shortest)
+        summary.longest = max(summary.longest, more.longest)
+    summary.rows += more.rows
+    summary.nulls += more.nulls
+    summary.kinds.update(more.kinds)
+    summary.declared |= more.declared
+    summary.not_text += more.not_text
+    for bound in (more.low, more.high):
+        if bound is not None:
+            summary.low = bound if summary.low is None else min(summary.low, bound)
+            summary.high = bound if summary.high is None else max(summary.high, bound)
+    for kind, shown in more.examples.items():
+        summary.examples[kind] = [*summary.examples.get(kind, ()), *shown][:_EXAMPLES]
+    if summary.values is not None and more.values is not None:
+        for value, count in more.values.items():
+            summary.values[value] = summary.values.get(value, 0) + count
+    if more.values is None or len(summary.values or ()) > MOST_VALUES:
+        summary.values = None
 
 
 def _add(summary: Summary, column: pa.Array, lines: np.ndarray, decimal: str) -> None:

@@ -44,7 +44,7 @@ def test_results_come_in_the_order_of_the_items(tmp_path: Path) -> None:
     for spread in _both(tmp_path):
         found = list(spread.each("Square", Squared(add=1), items, by_shard.JSON))
         assert found == [[item, item * item + 1] for item in items]
-    assert list((tmp_path / ".spread").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_items_make_no_job(tmp_path: Path) -> None:

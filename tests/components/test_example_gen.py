@@ -19,6 +19,7 @@ from tfx.orchestration import data_types
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
+from components import by_shard
 from components.artifacts import Quarantine
 from components.example_gen import ExampleGen, duplicates, join
 from components.example_gen import executor as module
@@ -27,6 +28,7 @@ from components.example_gen.executor import Executor
 from pipeline import sources
 from pipeline.errors import DataBlocked, MillraceError, UsageError
 from pipeline.ingest import checking, columnar, files, hashing, selection, work
+from pipeline.ingest.account import Account
 from pipeline.rows import RowRules
 from pipeline.splits import FolderSplit, HashSplit, SpanSplit, TimeSplit
 from pipeline.task import Task
@@ -86,6 +88,8 @@ def run(tmp_path: Path, tiny: Task, monkeypatch: pytest.MonkeyPatch) -> Run:
         window: int = 1,
         curated: bool = True,
         where: str | None = None,
+        runner: str = "--runner=FnApiRunner",
+        beam_options: Sequence[str] = (),
         **settings: Any,
     ) -> Result:
         data = where or str(tmp_path / "data")
@@ -111,12 +115,13 @@ def run(tmp_path: Path, tiny: Task, monkeypatch: pytest.MonkeyPatch) -> Run:
             data_types.ComponentInfo("ExampleGen", "ExampleGen", None),
         )
         examples, kept_out = standard_artifacts.Examples(), Quarantine()
-        out = tmp_path / ("again" if (tmp_path / "out").exists() else "out")
+        number = len(list(tmp_path.glob("out*")))
+        out = tmp_path / f"out{number or ''}"
         examples.uri, kept_out.uri = str(out / "examples"), str(out / "quarantine")
         known = standard_artifacts.Schema()
         known.uri = str(schema_file.parent)
         context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(tmp_path / "tmp"), unique_id="1"
+            beam_pipeline_args=[runner, *beam_options], tmp_dir=str(tmp_path / "tmp"), unique_id="1"
         )
         Executor(context).Do(
             {"schema": [known]} if curated else {}, {"examples": [examples], "quarantine": [kept_out]}, resolved
@@ -248,14 +253,13 @@ def test_one_broken_file_is_told_as_it_is(run: Run, tmp_path: Path) -> None:
     assert not list(left_behind(tmp_path))
 
 
-def test_a_file_that_is_gone_is_a_usage_error(tmp_path: Path) -> None:
-    """A manifest of each kind, as the workers write them."""
-    for index, usage in enumerate((True, False)):
-        (tmp_path / f"manifest-{index:05d}.json").write_text(json.dumps({"index": index, "failed": [["E", usage]]}))
+def test_a_file_that_is_gone_is_a_usage_error() -> None:
+    """A manifest of each kind, as the workers tell them."""
+    gone, damaged = ({"failed": [["E", usage]]} for usage in (True, False))
     with pytest.raises(UsageError, match=r"^E$"):
-        join.manifests(str(tmp_path), 1, 1)
+        join.check([gone], 1)
     with pytest.raises(DataBlocked, match=r"2 of 2 files"):
-        join.manifests(str(tmp_path), 2, 2)
+        join.check([gone, damaged], 2)
 
 
 def test_rows_from_a_bucket(run: Run, bucket: str) -> None:
@@ -362,14 +366,129 @@ def test_nothing_to_read(run: Run) -> None:
         run({"1/a.csv": [row(1)]}, pattern="{SPAN}/*.tsv")
 
 
-def test_the_first_row_of_a_key_stays_whatever_the_order_of_the_parts() -> None:
-    parts = [
-        (1, 0, np.array([0, 1]), np.array([7, 8], np.uint64)),
-        (0, 5, np.array([5, 6]), np.array([7, 9], np.uint64)),
-        (0, 0, np.array([0, 1]), np.array([8, 7], np.uint64)),
-    ]
-    found = {index: ordinals.tolist() for index, ordinals in duplicates._repeated(3, parts)}
-    assert found == {0: [5], 1: [0, 1]}
+WORKERS = "--runner=BundleBasedDirectRunner"
+
+
+def tree(result: Result) -> dict[str, bytes]:
+    """All that a run wrote: path -> bytes."""
+    return {
+        str(path.relative_to(folder.parent)): path.read_bytes()
+        for folder in (Path(result.examples.uri), result.quarantine)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that each file is a unit of work."""
+    monkeypatch.setattr(module, "_GROUP", 1)
+
+
+MANY: dict[str, Sequence[str] | bytes] = {
+    "1.csv": [row(1), row(2), row(2, "Teal"), row("x")],
+    "2.csv": [row(3), row(1, "Teal"), "4,5", row(5)],
+    "3.csv.gz": gzip.compress("\n".join([HEADER, row(6), "", row(3, "Teal")]).encode()),
+    "4.csv": [row(trip, company=f"c{trip % 9}") for trip in range(3, 300)],
+}
+
+
+@pytest.mark.usefixtures("small_groups")
+@pytest.mark.parametrize("curated", [True, False])
+def test_workers_write_the_same_bytes(run: Run, curated: bool) -> None:
+    """Shards, columns, index, account, quarantine and samples of hashes, with and without keys and a schema."""
+    contents = {name: lines for name, lines in MANY.items() if curated or name != "2.csv"}
+    for settings in ({"rows": RowRules(key=("trip",))}, {}):
+        local = run(contents, curated=curated, **settings)
+        far = run({}, curated=curated, runner=WORKERS, **settings)
+        assert local.examples.uri != far.examples.uri
+        assert tree(local) == tree(far)
+        assert len([name for name in tree(far) if "Split-train" in name]) >= 3
+        assert local.examples.split_names == far.examples.split_names
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_workers_in_processes_of_their_own(run: Run) -> None:
+    """What they are sent is pickled, and nothing of this process is there."""
+    local = run(MANY)
+    runner = "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+    assert tree(local) == tree(run({}, runner=runner, beam_options=["--direct_running_mode=multi_processing"]))
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_workers_tell_what_is_wrong_as_threads_do(run: Run, tmp_path: Path) -> None:
+    damaged = {**MANY, "5.csv": b"", "6.csv": b"trip,hour\n1,2\n"}
+    told = []
+    for runner in ("--runner=FnApiRunner", WORKERS):
+        with pytest.raises(DataBlocked, match="2 of 6 files can't be used:") as caught:
+            run(damaged, runner=runner)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert not list(left_behind(tmp_path))
+
+
+@pytest.mark.usefixtures("small_groups")
+def test_a_file_that_was_read_twice_counts_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two first attempts die when their parts are written, and with them what else their worker did."""
+    local = run(MANY)
+    real = module.Ingest.__call__
+    attempts: list[str] = []
+
+    def dies_first(self: Any, group: Any) -> dict[str, Any]:
+        manifest = real(self, group)
+        attempts.append(Path(group.units[0].path).name)
+        if attempts[-1] in ("2.csv", "4.csv") and attempts.count(attempts[-1]) == 1:
+            raise OSError("the node is gone")
+        return manifest
+
+    monkeypatch.setattr(module.Ingest, "__call__", dies_first)
+    far = run({}, runner=WORKERS)
+    assert set(attempts) == set(MANY)
+    assert min(attempts.count(name) for name in ("2.csv", "4.csv")) >= 2
+    assert tree(local) == tree(far)
+
+
+def test_the_first_row_of_a_key_stays_wherever_the_others_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one piece of hashes, in several of a group, in other groups."""
+    hashes = {0: [8, 7, 7, 9], 1: [7, 8, 5], 2: [5, 6, 7]}
+
+    def checked(job: Any, unit: checking.Unit) -> Iterator[checking.Checked]:
+        for first in (0, 2):
+            values = np.array(hashes[unit.index][first : first + 2], np.uint64)
+            yield checking.Checked({}, values, values, first, [], Account())
+
+    monkeypatch.setattr(checking, "checked", checked)
+    monkeypatch.setattr(checking, "keys", lambda job, part: part.hashes)
+    for most in (1, 3, 1000):
+        monkeypatch.setattr(duplicates, "_HELD", most)
+        groups = [[checking.Unit("a", 0), checking.Unit("b", 1)], [checking.Unit("c", 2)]]
+        found = duplicates.find(Any, groups, 3, by_shard.Threads(), str(tmp_path))
+        listed = [{file: places.tolist() for file, places in duplicates.load(one).items()} for one in found]
+        assert listed == [{0: [2], 1: [0, 1]}, {2: [0, 2]}]
+        assert all(isinstance(file, int) for one in listed for file in one)
+
+
+def test_a_key_that_all_rows_have_does_not_fill_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def checked(job: Any, unit: checking.Unit) -> Iterator[checking.Checked]:
+        for first in range(0, 100_000, 1000):
+            values = np.full(1000, 7, np.uint64)
+            yield checking.Checked({}, values, values, first, [], Account())
+
+    monkeypatch.setattr(checking, "checked", checked)
+    monkeypatch.setattr(checking, "keys", lambda job, part: part.hashes)
+    met: list[int] = []
+    real = duplicates.Repeated.__call__
+
+    def counting(self: Any, extents: Any) -> Any:
+        met.append(sum(stop - start for _, start, stop in extents))
+        return real(self, extents)
+
+    monkeypatch.setattr(duplicates.Repeated, "__call__", counting)
+    groups = [[checking.Unit(str(index), index)] for index in range(3)]
+    found = duplicates.find(Any, groups, 4, by_shard.Threads(), str(tmp_path))
+    assert sorted(met) == [0, 0, 0, 3]
+    listed = [duplicates.load(one) for one in found]
+    assert [len(one[index]) for index, one in enumerate(listed)] == [99_999, 100_000, 100_000]
 
 
 def test_an_account_that_does_not_add_up_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,7 +511,8 @@ def test_small_files_share_shards_and_large_ones_do_not(tmp_path: Path, monkeypa
     for index, size in enumerate((4, 4, 4, 11, 1, 9)):
         (tmp_path / f"{index}.csv").write_bytes(b"x" * size)
         units.append(checking.Unit(str(tmp_path / f"{index}.csv"), index))
-    groups = [[unit.index for unit in group] for group in module._groups(units)]
+    sizes = [module._size(unit) for unit in units]
+    groups = [[unit.index for unit in group] for group in module._groups(units, sizes)]
     assert groups == [[0, 1], [2], [3], [4, 5]]
 
 

@@ -31,6 +31,7 @@ from pipeline.sources import bundled_taxi_trips
 
 SPAN = 7
 ONLY = "data_tfrecord-00000-of-00001.gz"
+WORKERS = "--runner=BundleBasedDirectRunner"
 QUANTILE_ERROR = 0.02  # of the rows; TFDV's epsilon is 0.01, on both sides
 
 Rows = Mapping[str, Sequence[Sequence[bytes]]]
@@ -285,6 +286,53 @@ def test_odd_values_as_with_beam(tmp_path: Path, text: str) -> None:
     assert [top.value for top in words.string_stats.top_values].count("__BYTES_VALUE__") == 2
 
 
+def tree(statistics: Any) -> dict[str, bytes]:
+    folder = Path(statistics.uri)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("sketches", [False, True])
+def test_workers_count_the_same_bytes(
+    tmp_path: Path, taxi_rows: list[bytes], sketches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each shard's worker dies once; and no tf.Example goes through Beam."""
+    odd = [row for _, row in odd_rows(3000)]
+    rows = {"train": [taxi_rows[n : n + 1500] for n in range(0, 12_000, 1500)], "odd": [odd[:1400], odd[1400:]]}
+    examples = write_examples(tmp_path / "examples", rows | {"none": []})
+    curated = schema.path_of("taxi_tips")
+    options = tfdv.StatsOptions(experimental_use_sketch_based_topk_uniques=sketches).to_json()
+    monkeypatch.setattr(top_k, "_MOST_VALUES", 1000)
+    local = run(Executor, examples, tmp_path / "local", curated=curated, stats_options_json=options)
+    count, attempts = in_memory.Count.__call__, list[str]()
+
+    def dies_once(self: in_memory.Count, file: str) -> list[Any]:
+        attempts.append(file)
+        if len(attempts) == 3:
+            raise OSError("the node is gone")
+        return count(self, file)
+
+    monkeypatch.setattr(in_memory.Count, "__call__", dies_once)
+    far = run(Executor, examples, tmp_path / "far", runner=WORKERS, curated=curated, stats_options_json=options)
+    assert len(set(attempts)) == 10
+    assert len(attempts) > 10
+    assert tree(local) == tree(far)
+    assert sorted(tree(far)) == [f"Split-{split}/FeatureStats.pb" for split in ("none", "odd", "train")]
+    assert str(local.mlmd_artifact).replace("/local", "/far") == str(far.mlmd_artifact)
+
+
+def test_counts_that_cant_be_passed_on_are_made_here(tmp_path: Path, example: Callable[[Any], bytes]) -> None:
+    """A generator whose accumulators are not on the list."""
+    examples = write_examples(tmp_path / "examples", {"train": [[example({"x": word}) for word in "abc"]]})
+    options = tfdv.StatsOptions(enable_semantic_domain_stats=True).to_json()
+    found = [
+        run(Executor, examples, tmp_path / runner, runner=runner, stats_options_json=options)
+        for runner in ("--runner=FnApiRunner", WORKERS)
+    ]
+    assert tree(found[0]) == tree(found[1])
+    assert load(found[1], "train").num_examples == 3
+
+
 def test_a_split_without_rows_counts_none(tmp_path: Path, example: Callable[[Any], bytes]) -> None:
     examples = write_examples(tmp_path / "examples", {"train": [[example({"x": 1.0})], []], "eval": [[]], "test": []})
     ours = run(Executor, examples, tmp_path / "ours")
@@ -299,13 +347,13 @@ def test_splits_can_be_left_out(tmp_path: Path, example: Callable[[Any], bytes])
     assert not (tmp_path / "ours" / "Split-eval").exists()
 
 
+@pytest.mark.parametrize("runner", ["--runner=FnApiRunner", WORKERS])
 @pytest.mark.parametrize(
-    ("runner", "properties"),
+    "properties",
     [
-        ("--runner=DirectRunner", {}),
-        ("--runner=FnApiRunner", {"stats_options_json": tfdv.StatsOptions(sample_rate=0.5).to_json()}),
-        ("--runner=FnApiRunner", {"stats_options_json": tfdv.StatsOptions(label_feature="x").to_json()}),
-        ("--runner=FnApiRunner", {"sample_rate_by_split": json_utils.dumps({"train": 0.5})}),
+        {"stats_options_json": tfdv.StatsOptions(sample_rate=0.5).to_json()},
+        {"stats_options_json": tfdv.StatsOptions(label_feature="x").to_json()},
+        {"sample_rate_by_split": json_utils.dumps({"train": 0.5})},
     ],
 )
 def test_what_needs_beam_is_left_to_tfx(

@@ -51,16 +51,23 @@ Run = Callable[..., Result]
 def run(write_examples: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A function: the spans of a window to each split's statistics, and the shards that were read."""
     read: list[str] = []
-    accumulate = in_memory._accumulate
+    count = in_memory.Count.__call__
 
-    def counted(file: str, options: tfdv.StatsOptions) -> list[Any]:
+    def counted(self: in_memory.Count, file: str) -> list[Any]:
         read.append(file)
-        return accumulate(file, options)
+        return count(self, file)
 
-    monkeypatch.setattr(in_memory, "_accumulate", counted)
+    monkeypatch.setattr(in_memory.Count, "__call__", counted)
     runs = iter(range(100))
 
-    def of(spans: Sequence[int], folder: Path | None, code: str = "code", schema: str = "", **options: Any) -> Result:
+    def of(
+        spans: Sequence[int],
+        folder: Path | None,
+        code: str = "code",
+        schema: str = "",
+        runner: str = "--runner=FnApiRunner",
+        **options: Any,
+    ) -> Result:
         place = tmp_path / f"run{next(runs)}"
         splits = {"train": [rows(span) for span in spans], "eval": [rows(span + 50, 100) for span in spans]}
         examples = write_examples(place, splits, COLUMNS, spans)
@@ -74,7 +81,7 @@ def run(write_examples: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.
             "code": code,
             "stats_options_json": tfdv.StatsOptions(**options).to_json(),
         }
-        context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"])
+        context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=[runner])
         Executor(context).Do(
             {"examples": [examples], "schema": [artifact]},
             {"statistics": [statistics]},
@@ -122,6 +129,17 @@ def test_statistics_are_those_of_a_count_without_spans(run: Run, tmp_path: Path)
             assert one.num_stats.common_stats == other.num_stats.common_stats
             for name in ("mean", "std_dev", "min", "max", "median", "num_zeros"):
                 assert getattr(one.num_stats, name) == pytest.approx(getattr(other.num_stats, name), rel=1e-6)
+
+
+def test_workers_count_the_new_span_of_a_window(run: Run, tmp_path: Path) -> None:
+    """And whoever counted the others, the statistics are the same."""
+    workers = "--runner=BundleBasedDirectRunner"
+    first, read = run((1, 2, 3), tmp_path / "known", runner=workers)
+    assert read == of_both(1, 2, 3)
+    assert first == run((1, 2, 3), tmp_path / "other")[0]
+    moved, read = run((2, 3, 4), tmp_path / "known", runner=workers)
+    assert read == of_both(4)
+    assert moved == run((2, 3, 4), tmp_path / "other")[0]
 
 
 def test_columns_in_sketches_are_kept(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

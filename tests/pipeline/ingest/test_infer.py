@@ -1,5 +1,6 @@
 """Inference: exact counts whatever the batches, and types that the typed step takes."""
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.ingest import typed
 from pipeline.ingest.batch import RawBatch
-from pipeline.ingest.infer import MOST_VALUES, Summary, infer, types
+from pipeline.ingest.infer import MOST_VALUES, Summary, infer, merged, of_record, record, types
 
 
 def batch(start: int = 2, **columns: Any) -> RawBatch:
@@ -92,6 +93,25 @@ def test_batches_add_up_to_the_whole() -> None:
     assert parts == whole
     assert whole.values is not None
     assert sum(whole.values.values()) == 500
+
+
+def test_summaries_of_files_add_up_to_that_of_all() -> None:
+    """Passed on as JSON; whatever a file has that another one lacks."""
+    lists = pa.array([[1, 2, 3], [], None], pa.list_(pa.int64()))
+    found = [
+        [batch(a=["1", None], b=["x", "y"])],
+        [batch(a=["2.5", "7"], late=lists.slice(0, 2)), batch(4, a=["x"], late=lists.slice(2, 1))],
+        [batch(b=["x", "é"], late=pa.array([[5], [6]], pa.list_(pa.int64())))],
+        [batch(many=[f"v{number}" for number in range(MOST_VALUES)], few=["u", "v"] * (MOST_VALUES // 2))],
+        [batch(many=[f"v{number}" for number in range(MOST_VALUES + 1)][-2:], few=["v", "w"])],
+    ]
+    parts = [{name: record(one) for name, one in infer(batches).items()} for batches in found]
+    told = [{name: of_record(one) for name, one in part.items()} for part in json.loads(json.dumps(parts))]
+    whole = infer([one for batches in found for one in batches])
+    assert merged(told) == whole
+    assert list(whole) == ["a", "b", "late", "many", "few"]
+    assert types(whole) == {"a": "BYTES", "b": "BYTES", "late": "INT", "many": "BYTES", "few": "BYTES"}
+    assert (whole["late"].shortest, whole["late"].longest, whole["many"].values) == (1, 3, None)
 
 
 def test_a_column_that_some_files_lack_is_missing_there() -> None:
