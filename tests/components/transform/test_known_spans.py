@@ -13,6 +13,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import analyzers
 from tensorflow_transform.tf_metadata import schema_utils
 
+from components.by_shard import Threads
 from components.known_spans import KnownSpans, by_span
 from components.shards import Shard, shards
 from components.transform import analysis
@@ -71,9 +72,9 @@ def run(write_examples: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.
         read.clear()
         known = KnownSpans(folder, code) if folder else None
         files = shards(examples, "train")
-        made = analysis.analyse(preprocess, Rows(SCHEMA), files, str(place), str(place / "tmp"), known)
+        made = analysis.analyse(preprocess, SCHEMA, files, str(place), str(place / "tmp"), Threads(), known)
         found = sorted(read)
-        _, function = made.part(made.function.structured_outputs)
+        _, function = made.ready()
         raw = [batch for file in files for batch in batches(Rows(SCHEMA), file, 1000)]
         parts = [function(batch) for batch in raw]
         assets = place / "transform_fn" / "assets" / "words"
