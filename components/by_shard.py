@@ -27,7 +27,7 @@ import apache_beam as beam
 from tfx.dsl.io import fileio
 
 from components import remote_files
-from components.transform.threads import in_order
+from components.threads import in_order
 from pipeline.errors import ERRORS, ExitCode, MillraceError
 from pipeline.ingest import files
 

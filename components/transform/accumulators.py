@@ -6,6 +6,7 @@ of the elements that TFT's collection of the same operation would have: so it ca
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +21,10 @@ class Accumulator(Protocol):
     def add(self, values: Values) -> None:
         """Takes in a batch: name of a tensor -> its value."""
 
-    def merge(self, other: Any) -> None:
+    def kept(self) -> Any:
+        """All that is known of the rows, to be merged by another one of its kind."""
+
+    def merge(self, kept: Any) -> None:
         """Takes in what another one of its kind kept of later rows."""
 
     def elements(self) -> list[Any]:
@@ -39,9 +43,13 @@ class Combined:
         """See Accumulator."""
         self._kept = self._combiner.add_input(self._kept, tuple(values[key] for key in self._keys))
 
-    def merge(self, other: "Combined") -> None:
+    def kept(self) -> Any:
         """See Accumulator."""
-        self._kept = self._combiner.merge_accumulators([self._kept, other._kept])
+        return self._kept
+
+    def merge(self, kept: Any) -> None:
+        """See Accumulator."""
+        self._kept = self._combiner.merge_accumulators([self._kept, kept])
 
     def elements(self) -> list[Any]:
         """See Accumulator."""
@@ -64,10 +72,14 @@ class Packed:
         for part in self._parts.values():
             part.add(values)
 
-    def merge(self, other: "Packed") -> None:
+    def kept(self) -> Any:
+        """See Accumulator."""
+        return {label: part.kept() for label, part in self._parts.items()}
+
+    def merge(self, kept: Any) -> None:
         """See Accumulator."""
         for label, part in self._parts.items():
-            part.merge(other._parts[label])
+            part.merge(kept[label])
 
     def elements(self) -> list[Any]:
         """See Accumulator."""
@@ -89,11 +101,15 @@ class CombinedPerKey:
             kept = self._kept[key] if key in self._kept else self._combiner.create_accumulator()
             self._kept[key] = self._combiner.add_input(kept, [column[row] for column in columns])
 
-    def merge(self, other: "CombinedPerKey") -> None:
+    def kept(self) -> Any:
         """See Accumulator."""
-        for key, kept in other._kept.items():
+        return self._kept
+
+    def merge(self, kept: Any) -> None:
+        """See Accumulator."""
+        for key, other in kept.items():
             mine = self._kept.get(key)
-            self._kept[key] = kept if mine is None else self._combiner.merge_accumulators([mine, kept])
+            self._kept[key] = other if mine is None else self._combiner.merge_accumulators([mine, other])
 
     def elements(self) -> list[Any]:
         """See Accumulator."""
@@ -112,9 +128,13 @@ class Counted:
         """See Accumulator."""
         self._counts.update(values[self._key].tolist())
 
-    def merge(self, other: "Counted") -> None:
+    def kept(self) -> Any:
         """See Accumulator."""
-        self._counts.update(other._counts)
+        return dict(self._counts)
+
+    def merge(self, kept: Any) -> None:
+        """See Accumulator."""
+        self._counts.update(kept)
 
     def elements(self) -> list[Any]:
         """See Accumulator."""
@@ -134,9 +154,13 @@ class Weighed:
         for term, weight in zip(values[self._terms].tolist(), values[self._weights].tolist(), strict=True):
             self._sums[term] = self._sums.get(term, 0) + weight
 
-    def merge(self, other: "Weighed") -> None:
+    def kept(self) -> Any:
         """See Accumulator."""
-        for term, weight in other._sums.items():
+        return self._sums
+
+    def merge(self, kept: Any) -> None:
+        """See Accumulator."""
+        for term, weight in kept.items():
             self._sums[term] = self._sums.get(term, 0) + weight
 
     def elements(self) -> list[Any]:
@@ -158,15 +182,15 @@ def accumulator(operation: nodes.OperationDef, keys: Sequence[str]) -> Callable[
       keys: of the tensors that it reads.
 
     Returns:
-      A function without arguments; None where only TFT itself can run the operation.
+      A function without arguments, which travels; None where only TFT itself can run the operation.
     """
     if isinstance(operation, analyzer_nodes.PackedCombineAccumulate):
-        return lambda: Packed(operation.combiners)
+        return partial(Packed, operation.combiners)
     if isinstance(operation, analyzer_nodes.CacheableCombineAccumulate):
-        return lambda: Combined(operation.combiner, keys)
+        return partial(Combined, operation.combiner, keys)
     if isinstance(operation, analyzer_nodes.CacheableCombinePerKeyAccumulate):
-        return lambda: CombinedPerKey(operation.combiner, keys)
+        return partial(CombinedPerKey, operation.combiner, keys)
     if isinstance(operation, analyzer_nodes.VocabularyAccumulate):
         kind = _OF_TERMS.get(operation.vocab_ordering_type)
-        return (lambda: kind(keys)) if kind else None
+        return partial(kind, keys) if kind else None
     return None

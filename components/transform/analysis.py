@@ -1,4 +1,4 @@
-"""TFT's analysis, run in this process on batches of thousands of rows: no Beam.
+"""TFT's analysis, run on batches of thousands of rows, shard by shard: not as TFT's Beam pipeline.
 
 With few rows most of TFX's Transform is overhead: building Beam's pipeline and running its stages, writing each phase's
 SavedModel and loading it again, tracing the preprocessing_fn again and again. TFT itself describes an analysis
@@ -17,48 +17,53 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import annotators, graph_tools, impl_helper, nodes
 from tensorflow_transform.beam import analysis_graph_builder
 from tensorflow_transform.beam.analyzer_cache import DatasetCache, DatasetKey
 from tensorflow_transform.output_wrapper import TFTransformOutput
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
+from components.by_shard import Spread
 from components.known_spans import KnownSpans, by_span
 from components.shards import Shard
 from components.transform import passes
 from components.transform.operations import Elements, Operations, Plan
+from components.transform.phases import Phase, constants
 from components.transform.rows import Rows
-from components.transform.tracing import Preprocess, Traced, Tracer
+from components.transform.tracing import Preprocess, Tracer
 
 _LOG = logging.getLogger(__name__)
 
 
 def analyse(
     preprocess: Preprocess,
-    rows: Rows,
+    schema: schema_pb2.Schema,
     files: Sequence[Shard],
     folder: str,
     temporary: str,
+    spread: Spread,
     known_spans: KnownSpans | None = None,
-) -> Traced:
+) -> Phase:
     """Analyses rows, and writes what TFX's `transform_graph` artifact holds of it.
 
     Args:
       preprocess: the preprocessing_fn.
-      rows: reads the raw rows.
+      schema: of the raw rows.
       files: which ones are analysed.
       folder: of the artifact.
-      temporary: a folder for what TFT writes on the way; to be kept as long as the result is called.
+      temporary: a folder for what TFT writes on the way, which workers reach; to be kept as long as the result is used.
+      spread: has shards read.
       known_spans: what earlier runs kept of the spans of a window; None: nothing is kept.
 
     Returns:
-      The transform as a function.
+      The transform.
 
     Raises:
       Unknown: an analyzer is in use that only TFT on Beam can run; nothing was written.
       ValueError: the preprocessing_fn gives nothing, or TFT finds fault with it.
     """
-    tracer = Tracer(preprocess, rows.specs, temporary)
+    tracer = Tracer(preprocess, Rows(schema).specs, temporary)
     traced = tracer.trace()
     graph, made = traced.function.graph, traced.function.structured_outputs
     if not isinstance(made, dict) or not made:
@@ -74,25 +79,22 @@ def analyse(
     cache = {key: DatasetCache(entries, None) for key, entries in (earlier or {}).items()} if spans else None
     root, later, _ = analysis_graph_builder.build(graph, traced.inputs, made, list(spans), cache)
     later = later or {}
+    serialised = schema.SerializeToString(deterministic=True)
     plan = Plan([root, *(node for entries in later.values() for node in entries.values())])
 
-    functions: dict[tuple[str, ...], Any] = {}
-
-    def read(
-        label: str, data_set: DatasetKey, known: Mapping[str, Any], outputs: Mapping[str, Any]
-    ) -> dict[str, Elements]:
-        phase = (*sorted(known), "", *sorted(outputs))
-        if phase not in functions:
-            of = tracer.trace(known) if known else traced
-            wanted = {name: of.function.graph.get_tensor_by_name(tensor.name) for name, tensor in outputs.items()}
-            functions[phase] = of.part(wanted)
-        columns, function = functions[phase]
-        some = files if data_set.is_flattened_dataset_key() else spans[data_set]
+    def read(label: str, known: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Elements]:
+        names = {name: tensor.name for name, tensor in outputs.items()}
+        phase = Phase(preprocess, serialised, constants(known), names)
+        if not known:
+            phase.is_traced(traced)
+        makers = plan.makers[label]
+        of = {data_set: files if data_set.is_flattened_dataset_key() else spans[data_set] for data_set in makers}
+        some = [file for shards in of.values() for file in shards]
         _LOG.info("%s reads %d shards; spans: %s", label, len(some), sorted({file.span for file in some if file.span}))
-        return passes.run(rows.only(columns), some, function, plan.makers[label])
+        return passes.run(spread, "Analyse", phase, of, makers)
 
     run = nodes.Traverser(Operations(read, earlier, graph, temporary))
-    ((known, _),) = run.visit_value_node(root)
+    ((_, known, _),) = run.visit_value_node(root)
     for key, entries in later.items():
         found = {name: run.visit_value_node(node) for name, node in entries.items()}
         if known_spans and earlier is not None:
@@ -100,7 +102,9 @@ def analyse(
     final = tracer.write(known, os.path.join(folder, TFTransformOutput.TRANSFORM_FN_DIR))
     impl_helper._validate_analyzers_fingerprint(fingerprints, final.function.graph, final.inputs)
     _write_metadata(tracer.metadata(final, known), assets, folder)
-    return final
+    transform = Phase(preprocess, serialised, constants(known))
+    transform.is_traced(final)
+    return transform
 
 
 def _write_metadata(metadata: dataset_metadata.DatasetMetadata, assets: Mapping[str, str], folder: str) -> None:

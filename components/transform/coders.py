@@ -1,11 +1,38 @@
-"""TFT's coders of accumulators, with nothing unpickled but a sketch of quantiles, which TFT pickles."""
+"""Accumulators as bytes, with nothing unpickled but arrays and TFT's own accumulators.
 
+What one shard kept is pickled, so that it comes back to the last bit. What a later run reads is written by TFT's coders.
+"""
+
+import pickle
 from typing import Any
 
+import numpy as np
+from numpy._core import multiarray
 from tensorflow_transform import analyzer_nodes, analyzers
 from tfx_bsl import sketches
 
 from components import pickles
+
+_KEPT = (
+    sketches.QuantilesSketch,
+    analyzers._WeightedMeanAndVarAccumulator,
+    analyzers._LMomentsAccumulator,
+    *(np.ndarray, np.dtype, multiarray._reconstruct, multiarray.scalar),
+)
+
+
+def dump(kept: Any) -> bytes:
+    """What accumulators keep, as bytes."""
+    return pickle.dumps(kept, protocol=4)
+
+
+def load(encoded: bytes) -> Any:
+    """The reverse.
+
+    Raises:
+      pickle.UnpicklingError: there is something else in it.
+    """
+    return pickles.load(encoded, _KEPT)
 
 
 def decode(coder: analyzer_nodes.CacheCoder, encoded: bytes) -> Any:

@@ -1,9 +1,10 @@
-"""TFX's Transform; on one machine the analysis and the transformed rows are made without Beam.
+"""TFX's Transform; analysis and transformed rows are made of columns, shard by shard.
 
-With the in-process runner there is nothing to distribute: TFT's own combiners and its own graph, on batches of thousands
-of rows, give the same constants, vocabularies and rows in a fraction of the time (analysis.py, materialise.py). An
-analyzer that only Beam can run is left to TFX, and so are statistics of the rows; these analyses read in batches of one
-size (batches.py). On any other runner TFX's own way is taken.
+TFT's own combiners and its own graph, on batches of thousands of rows, give the same constants, vocabularies and rows in
+a fraction of the time of its Beam pipeline (analysis.py, materialise.py). Threads of this process work on the shards
+where the Beam runner is the in-process one, and the workers of any other (components/by_shard.py): what they write is
+the same. An analyzer that only TFT's Beam pipeline can run is left to TFX, and so are statistics of the rows; these
+analyses read in batches of one size (batches.py).
 """
 
 import hashlib
@@ -11,7 +12,6 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow_transform as tft
@@ -26,18 +26,17 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
+from components import by_shard
 from components.known_spans import KnownSpans
 from components.shards import Shard, shards
 from components.transform.analysis import analyse
 from components.transform.batches import steady_batches
-from components.transform.materialise import materialise
+from components.transform.materialise import materialise_all
 from components.transform.operations import Unknown
-from components.transform.rows import Rows, batch_rows
-from components.transform.threads import in_order
+from components.transform.phases import Transforming, Written
+from components.transform.rows import batch_rows
 from pipeline import mirrored
-from pipeline.transform_graph import TransformGraph
 
-_IN_PROCESS = "--runner=FnApiRunner"
 _FORMATS = ("tfrecords_gzip", "FORMAT_TFRECORDS_GZIP")
 # What TFX's own executor is to serve.
 _TFX_ONLY = (
@@ -52,12 +51,12 @@ Artifacts = dict[str, list[types.Artifact]]
 
 
 class Executor(tfx_transform.Executor):
-    """Analyses and transforms by itself where the runner is in process."""
+    """Analyses and transforms by itself where the rows are tf.Examples."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """See TFX's executor."""
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
-        if _IN_PROCESS not in self._beam_pipeline_args or not all(map(_is_plain, examples)):
+        if not all(map(_is_plain, examples)):
             self._by_tfx(input_dict, output_dict, exec_properties)
             return
         executor_utils.MatchNumberOfTransformedExamplesArtifacts(input_dict, output_dict)
@@ -65,15 +64,17 @@ class Executor(tfx_transform.Executor):
             exec_properties.get(standard_component_specs.SPLITS_CONFIG_KEY), examples
         )
         folder = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
-        rows = Rows(_schema(input_dict))
         fileio.makedirs(folder)
         with tempfile.TemporaryDirectory(prefix=".temp", dir=folder) as temporary:
-            columns, function = self._analysed(
-                input_dict, output_dict, exec_properties, rows, list(splits.analyze), temporary
+            spread = by_shard.spread(
+                self._beam_pipeline_args, self._make_beam_pipeline, os.path.join(temporary, "spread")
+            )
+            transform = self._analysed(
+                input_dict, output_dict, exec_properties, spread, list(splits.analyze), temporary
             )
             transformed = output_dict[standard_component_specs.TRANSFORMED_EXAMPLES_KEY]
             executor_utils.SetSplitNames(splits.transform, transformed)
-            _transform(rows.only(columns), function, _jobs(examples, transformed, list(splits.transform)))
+            materialise_all(spread, transform, _shards_of(examples, transformed, list(splits.transform)))
 
     def _by_tfx(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         files = [
@@ -90,15 +91,12 @@ class Executor(tfx_transform.Executor):
         input_dict: Artifacts,
         output_dict: Artifacts,
         exec_properties: dict[str, Any],
-        rows: Rows,
+        spread: by_shard.Spread,
         splits: list[str],
         temporary: str,
-    ) -> tuple[list[str], Callable[[Mapping[str, Any]], dict[str, Any]]]:
-        """Writes the transform graph.
-
-        Returns:
-          The raw columns that are transformed, and the function that does it.
-        """
+    ) -> Transforming:
+        """Writes the transform graph; gives the transform."""
+        schema = _schema(input_dict)
         folder = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
         plain = exec_properties.get(standard_component_specs.DISABLE_STATISTICS_KEY) and not any(
             exec_properties.get(name) for name in _TFX_ONLY
@@ -115,17 +113,17 @@ class Executor(tfx_transform.Executor):
             resolved = {name: exec_properties.get(name) for name in names}
             preprocess = self._GetPreprocessingFn(resolved, {})
             try:
-                final = analyse(preprocess, rows, files, folder, temporary, _known_spans(input_dict, exec_properties))
+                known_spans = _known_spans(schema, exec_properties)
+                transform = analyse(preprocess, schema, files, folder, temporary, spread, known_spans)
             except Unknown as unknown:
                 logging.info("Transform: %s is analysed by TFX, on Beam.", unknown)
             else:
                 raw = os.path.join(folder, tft.TFTransformOutput.RAW_METADATA_DIR)
-                metadata_io.write_metadata(dataset_metadata.DatasetMetadata(_schema(input_dict)), raw)
-                return final.part(final.function.structured_outputs)
+                metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), raw)
+                return transform
         analysis = {k: v for k, v in output_dict.items() if k != standard_component_specs.TRANSFORMED_EXAMPLES_KEY}
         self._by_tfx(input_dict, analysis, exec_properties)
-        graph = TransformGraph(tft.TFTransformOutput(folder))
-        return sorted(graph.spec), graph
+        return Written(folder, schema.SerializeToString(deterministic=True))
 
 
 def _is_plain(examples: types.Artifact) -> bool:
@@ -142,33 +140,22 @@ def _schema(input_dict: Artifacts) -> schema_pb2.Schema:
     return schema
 
 
-def _known_spans(input_dict: Artifacts, exec_properties: dict[str, Any]) -> KnownSpans | None:
+def _known_spans(schema: schema_pb2.Schema, exec_properties: dict[str, Any]) -> KnownSpans | None:
     """Where analyses of spans are kept; None where the custom config names no folder for them."""
     config = json.loads(exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "null") or {}
     if "analyses" not in config:
         return None
-    schema = hashlib.sha256(_schema(input_dict).SerializeToString(deterministic=True)).hexdigest()
-    return KnownSpans(mirrored.local(config["analyses"]), f"{config['code']} {schema}")
+    digest = hashlib.sha256(schema.SerializeToString(deterministic=True)).hexdigest()
+    return KnownSpans(mirrored.local(config["analyses"]), f"{config['code']} {digest}")
 
 
-def _jobs(
+def _shards_of(
     examples: list[types.Artifact], transformed: list[types.Artifact], splits: list[str]
-) -> list[tuple[Shard, str]]:
-    """Each raw shard, and where its transformed rows go."""
-    jobs = []
-    for source, target in zip(examples, transformed, strict=True):
-        for split in splits:
-            files = shards(source, split)
-            (folder,) = artifact_utils.get_split_uris([target], split)
-            fileio.makedirs(folder)
-            for number, file in enumerate(files):
-                name = f"transformed_examples-{number:05d}-of-{len(files):05d}.gz"
-                jobs.append((file, os.path.join(folder, name)))
-    return jobs
-
-
-def _transform(
-    rows: Rows, function: Callable[[Mapping[str, Any]], dict[str, Any]], jobs: list[tuple[Shard, str]]
-) -> None:
-    for _ in in_order(lambda job: materialise(rows, function, *job), jobs):
-        pass
+) -> dict[str, list[Shard]]:
+    """Folder of each split's transformed shards -> its raw shards."""
+    return {
+        folder: shards(source, split)
+        for source, target in zip(examples, transformed, strict=True)
+        for split in splits
+        for folder in artifact_utils.get_split_uris([target], split)
+    }

@@ -1,16 +1,63 @@
 """Transformed rows into gzipped TFRecord shards, from columns: one for each raw shard, with its rows in its order."""
 
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
+from tfx.dsl.io import fileio
 
+from components.by_shard import JSON, Spread
 from components.shards import Shard
+from components.transform.phases import Transforming
 from components.transform.rows import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, Rows, length
 from pipeline.ingest import tf_examples
 from pipeline.ingest.shards import compressor, framed
+
+_PARTS = ".parts"
+
+
+@dataclass(frozen=True)
+class Materialise:
+    """Transforms the rows of a shard into a file of an attempt of its own; travels to workers.
+
+    Attributes:
+      transform: the transform.
+    """
+
+    transform: Transforming
+
+    def __call__(self, job: tuple[Shard, str]) -> str:
+        """The file that was written, for a shard and the folder of such files."""
+        shard, folder = job
+        path = f"{folder}/{uuid.uuid4().hex}"
+        materialise(*self.transform.ready(), shard, path)
+        return path
+
+
+def materialise_all(spread: Spread, transform: Transforming, splits: Mapping[str, Sequence[Shard]]) -> None:
+    """Transforms the rows of all shards.
+
+    Args:
+      spread: has every shard transformed.
+      transform: the transform.
+      splits: folder of transformed shards -> the raw ones.
+    """
+    jobs = [(shard, f"{folder}/{_PARTS}") for folder, raw in splits.items() for shard in raw]
+    names = [
+        f"{folder}/transformed_examples-{number:05d}-of-{len(raw):05d}.gz"
+        for folder, raw in splits.items()
+        for number in range(len(raw))
+    ]
+    for folder in splits:
+        fileio.makedirs(f"{folder}/{_PARTS}")
+    for name, part in zip(names, spread.each("Transform", Materialise(transform), jobs, JSON), strict=True):
+        fileio.rename(part, name, overwrite=True)
+    for folder in splits:
+        fileio.rmtree(f"{folder}/{_PARTS}")
 
 
 def materialise(

@@ -35,7 +35,7 @@ class Plan(nodes.Visitor):
     """Which operations read the output of which pass over the rows.
 
     Attributes:
-      makers: label of the pass (`ApplySavedModel`) -> what is to be kept of it.
+      makers: label of the pass (`CreateSavedModel`) -> data set -> what is to be kept of it.
     """
 
     def __init__(self, roots: Collection[nodes.ValueNode]) -> None:
@@ -47,7 +47,7 @@ class Plan(nodes.Visitor):
         Raises:
           Unknown: not all of it can be run here.
         """
-        self.makers: dict[str, Makers] = defaultdict(dict)
+        self.makers: dict[str, dict[DatasetKey, Makers]] = defaultdict(lambda: defaultdict(dict))
         traverser = nodes.Traverser(self)
         for root in roots:
             traverser.visit_value_node(root)
@@ -74,7 +74,8 @@ class Plan(nodes.Visitor):
         make = accumulator(operation, keys)
         if make is None or not isinstance(source.operation_def, beam_nodes.ApplySavedModel):
             raise Unknown(type(operation).__name__)
-        self.makers[source.operation_def.label][operation.label] = make
+        model, data_set = (value.parent_operation.operation_def for value in source.inputs)
+        self.makers[model.label][data_set.dataset_key][operation.label] = make
 
 
 def _is_plain(operation: nodes.OperationDef) -> bool:
@@ -89,7 +90,7 @@ class Operations(nodes.Visitor):
 
     def __init__(
         self,
-        read: Callable[[str, DatasetKey, Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]], dict[str, Elements]],
+        read: Callable[[str, Mapping[str, tf.Tensor], Mapping[str, tf.Tensor]], dict[str, Elements]],
         cached: Mapping[DatasetKey, Mapping[bytes, Sequence[bytes]]] | None,
         graph: tf.Graph,
         folder: str,
@@ -97,14 +98,15 @@ class Operations(nodes.Visitor):
         """See the class.
 
         Args:
-          read: runs a pass: its label, which rows, what is known of the analyses (placeholder's name -> value), and
-            the tensors that it makes; gives label of an operation -> what it kept.
+          read: runs a pass over all its data sets: its label, what is known of the analyses (placeholder's name ->
+            value), and the tensors that it makes; gives label of an operation -> what it kept.
           cached: data set -> key -> encoded accumulators; None where none are kept.
           graph: of the preprocessing_fn.
           folder: for the vocabularies.
         """
         self._read, self._cached, self._graph, self._folder = read, cached, graph, folder
         self._kept: dict[str, Elements] = {}
+        self._passed: set[str] = set()
 
     def visit(self, operation_def: nodes.OperationDef, input_values: Sequence[Elements]) -> tuple[Elements, ...]:
         """See nodes.Visitor."""
@@ -134,12 +136,14 @@ class Operations(nodes.Visitor):
     def saved_model(self, operation: beam_nodes.CreateSavedModel, *bindings: Elements) -> Elements:
         """What is known when a pass begins, or when the transform is written, and what it is to give."""
         known = dict(binding for (binding,) in bindings)
-        return [(known, operation.output_signature)]
+        return [(operation.label, known, operation.output_signature)]
 
-    def apply(self, operation: beam_nodes.ApplySavedModel, model: Elements, rows: Elements) -> Elements:
-        """A pass over the rows."""
-        ((known, outputs),), (data_set,) = model, rows
-        self._kept.update(self._read(operation.label, data_set, known, outputs))
+    def apply(self, _operation: beam_nodes.ApplySavedModel, model: Elements, _rows: Elements) -> Elements:
+        """A pass over the rows, of all its data sets at once: on Beam each pass costs the start of a job."""
+        ((label, known, outputs),) = model
+        if label not in self._passed:
+            self._passed.add(label)
+            self._kept.update(self._read(label, known, outputs))
         return _OfRows()
 
     def extract(self, operation: beam_nodes.ExtractFromDict, values: Elements) -> Elements:

@@ -94,7 +94,7 @@ def every_analyzer(inputs: dict[str, Any]) -> dict[str, Any]:
 def outputs(
     write_examples: Callable[..., Any], transform: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """Stock TFX's, ours from TFRecords, and ours from columns."""
+    """Stock TFX's, ours from TFRecords, ours from columns, and ours by workers."""
     folder = tmp_path_factory.mktemp("transform")
     shards = {"train": [rows(0, 300), rows(300, 150)], "eval": [rows(450, 100)]}
     plain = write_examples(folder / "plain", shards)
@@ -103,6 +103,9 @@ def outputs(
         "stock": transform(tfx_transform.Executor, plain, SCHEMA, every_analyzer, folder / "stock"),
         "records": transform(Executor, plain, SCHEMA, every_analyzer, folder / "records"),
         "columns": transform(Executor, columns, SCHEMA, every_analyzer, folder / "ours"),
+        "workers": transform(
+            Executor, columns, SCHEMA, every_analyzer, folder / "workers", runner="BundleBasedDirectRunner"
+        ),
     }
 
 
@@ -131,6 +134,14 @@ def test_from_columns_and_from_records_to_the_last_bit(outputs: dict[str, Any]) 
         columns, records = outputs["columns"].rows(split), outputs["records"].rows(split)
         for name, expected in records.items():
             np.testing.assert_array_equal(columns[name], expected, err_msg=name)
+
+
+def test_by_workers_to_the_last_byte(outputs: dict[str, Any]) -> None:
+    threads, workers = outputs["columns"], outputs["workers"]
+    assert workers.vocabularies() == threads.vocabularies()
+    for split in ("train", "eval"):
+        for file, other in zip(workers.files(split), threads.files(split), strict=True):
+            assert Path(file).read_bytes() == Path(other).read_bytes()
 
 
 def test_shards_and_rows_are_in_the_order_of_the_raw_ones(outputs: dict[str, Any]) -> None:

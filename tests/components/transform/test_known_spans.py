@@ -5,14 +5,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from apache_beam.options.pipeline_options import PipelineOptions
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform import analyzers
 from tensorflow_transform.tf_metadata import schema_utils
 
+from components.by_shard import Spread, Threads, Workers
 from components.known_spans import KnownSpans, by_span
 from components.shards import Shard, shards
 from components.transform import analysis
@@ -64,16 +67,20 @@ def run(write_examples: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.
     runs = iter(range(100))
 
     def of(
-        spans: Sequence[int], folder: Path | None, code: str = "code", preprocess: Callable[..., Any] = analyzed
+        spans: Sequence[int],
+        folder: Path | None,
+        code: str = "code",
+        preprocess: Callable[..., Any] = analyzed,
+        spread: Spread | None = None,
     ) -> tuple[dict[str, np.ndarray], bytes, list[int]]:
         place = tmp_path / f"run{next(runs)}"
         examples = write_examples(place, {"train": [rows(span) for span in spans]}, SCHEMA, spans)
         read.clear()
         known = KnownSpans(folder, code) if folder else None
         files = shards(examples, "train")
-        made = analysis.analyse(preprocess, Rows(SCHEMA), files, str(place), str(place / "tmp"), known)
+        made = analysis.analyse(preprocess, SCHEMA, files, str(place), str(place / "tmp"), spread or Threads(), known)
         found = sorted(read)
-        _, function = made.part(made.function.structured_outputs)
+        _, function = made.ready()
         raw = [batch for file in files for batch in batches(Rows(SCHEMA), file, 1000)]
         parts = [function(batch) for batch in raw]
         assets = place / "transform_fn" / "assets" / "words"
@@ -103,6 +110,26 @@ def test_only_the_new_span_of_a_window_is_analysed(run: Run, tmp_path: Path) -> 
     assert terms == unkept_terms
     equal(moved, unkept, rtol=1e-6, atol=1e-6)
     assert run((2, 3, 4), folder)[2] == []
+
+
+def test_workers_read_the_new_span_too_and_all_spans_in_one_job(run: Run, tmp_path: Path) -> None:
+    jobs: list[beam.Pipeline] = []
+
+    def pipeline() -> beam.Pipeline:
+        jobs.append(beam.Pipeline(options=PipelineOptions(["--runner=BundleBasedDirectRunner"])))
+        return jobs[-1]
+
+    workers = Workers(pipeline, str(tmp_path / "spread"))
+    found, terms, read = run((1, 2), tmp_path / "known", spread=workers)
+    assert (read, len(jobs)) == ([1, 2], 1)
+    by_threads, terms_by_threads, _ = run((1, 2), tmp_path / "other")
+    assert terms == terms_by_threads
+    equal(found, by_threads, rtol=0, atol=0)
+    moved, terms, read = run((2, 3), tmp_path / "known", spread=workers)
+    assert (read, len(jobs)) == ([3], 2)
+    by_threads, terms_by_threads, _ = run((2, 3), tmp_path / "other")
+    assert terms == terms_by_threads
+    equal(moved, by_threads, rtol=0, atol=0)
 
 
 def test_other_features_or_other_rows_are_analysed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

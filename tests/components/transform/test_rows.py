@@ -17,7 +17,6 @@ from components.shards import Shard, shards
 from components.transform.batches import steady_batches
 from components.transform.materialise import materialise, record_batch
 from components.transform.rows import Rows, batch_rows, length
-from components.transform.threads import in_order
 from pipeline.transform_graph import TransformGraph
 
 SCHEMA: schema_pb2.Schema = schema_utils.schema_from_feature_spec(
@@ -112,13 +111,6 @@ def test_no_rows_make_an_empty_file(tiny_data: Any, tmp_path: Path) -> None:
 def test_columns_of_several_values() -> None:
     batch = record_batch({"b": tf.constant([[1, 2], [3, 4]], tf.int64), "a": tf.constant([0.5, 1.5])})
     assert batch.to_pydict() == {"a": [[0.5], [1.5]], "b": [[1, 2], [3, 4]]}
-
-
-def test_threads_keep_the_order_and_raise_what_was_raised() -> None:
-    assert list(in_order(lambda item: item * item, range(20))) == [item * item for item in range(20)]
-    assert list(in_order(lambda item: item, [])) == []
-    with pytest.raises(ZeroDivisionError):
-        list(in_order(lambda item: 1 / item, [1, 0]))
 
 
 def test_tfx_asks_for_the_size_of_a_batch_where_it_did() -> None:

@@ -19,7 +19,7 @@ def in_order(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     """
     threads = min(_MOST, len(os.sched_getaffinity(0)), max(1, len(items)))
     pending: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads, "millrace-transform") as pool:
+    with ThreadPoolExecutor(threads, "millrace-shard") as pool:
         for item in items:
             if len(pending) > threads:
                 yield pending.popleft().result()
