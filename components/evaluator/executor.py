@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 from tfx import types
@@ -14,7 +15,7 @@ from components import by_shard, remote_files
 from components.artifacts import FORCED, VERDICTS
 from components.evaluator import results
 from components.evaluator.inference import columns_of
-from components.shards import shards
+from components.shards import Shard, shards
 from pipeline import mirrored, tasks
 from pipeline.evidence import report
 from pipeline.evidence.standing import Standing
@@ -53,19 +54,23 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         models = {CANDIDATE: candidate, **dict(zip([BASELINE], baselines, strict=False))}
         paths = {name: path_utils.serving_model_path(model.uri) for name, model in models.items()}
         uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
-        args = self._beam_pipeline_args
+        examples = input_dict[standard_component_specs.EXAMPLES_KEY]
+        rows = [shard for artifact in examples for shard in shards(artifact, split)]
+        asked, spread = paths, None
+        if not by_shard.in_process(self._beam_pipeline_args):
+            asked, rows = (
+                {name: mirrored.named(path) for name, path in paths.items()},
+                [_named(shard) for shard in rows],
+            )
+            spread = by_shard.spread(self._beam_pipeline_args, self._make_beam_pipeline, mirrored.named(uri))
         columns, standing = columns_of(
             task,
-            [
-                shard
-                for examples in input_dict[standard_component_specs.EXAMPLES_KEY]
-                for shard in shards(examples, split)
-            ],
+            rows,
             _schema(input_dict),
-            paths[CANDIDATE],
-            paths.get(BASELINE),
+            asked[CANDIDATE],
+            asked.get(BASELINE),
             baselines[0].uri if baselines else "",
-            None if by_shard.in_process(args) else by_shard.spread(args, self._make_beam_pipeline, uri),
+            spread,
         )
         if not baselines:
             standing = _without_artifact(exec_properties["watched"], candidate.uri)
@@ -78,6 +83,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         io_utils.write_string_file(f"{uri}/{report.NAME}", json.dumps(evidence, indent=1) + "\n")
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         bless(blessing, evidence, candidate, baselines, exec_properties)
+
+
+def _named(shard: Shard) -> Shard:
+    """As workers find it, who have no folder that stands for a bucket."""
+    columns = mirrored.named(shard.columns) if shard.columns else None
+    return replace(shard, records=mirrored.named(shard.records), columns=columns)
 
 
 def _schema(input_dict: dict[str, list[types.Artifact]]) -> Any:
