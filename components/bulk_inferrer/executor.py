@@ -18,7 +18,8 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from pipeline import tasks
+from components import by_shard, remote_files
+from pipeline import mirrored, tasks
 from pipeline.errors import UsageError
 from pipeline.ingest import files
 from pipeline.predict import bucket, models, run
@@ -26,6 +27,7 @@ from pipeline.predict.place import ACCOUNT, Place
 from pipeline.predict.request import Request
 
 PREDICTIONS = "predictions"
+_STAGING = ".staging"
 PREDICTED = "predicted"
 """Custom property: 1 where there are answers."""
 
@@ -45,6 +47,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
           UsageError: `out` holds something else than predictions.
           DataBlocked: files that can't be used.
         """
+        remote_files.register()
         result = artifact_utils.get_single_instance(output_dict["inference_result"])
         data = json.loads(exec_properties["data"])["path"]
         reason = _held_back(input_dict)
@@ -55,20 +58,27 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             with tempfile.TemporaryDirectory(prefix="millrace-predict-") as temporary:
                 remote = bool(files.scheme(result.uri))
                 made = Path(temporary if remote else result.uri) / PREDICTIONS
-                account = {"predicted": True, **self._predict(input_dict, exec_properties, data, made)}
+                staging = f"{mirrored.named(result.uri)}/{_STAGING}"
+                account = {"predicted": True, **self._predict(input_dict, exec_properties, data, made, staging)}
                 if remote:
                     io_utils.copy_dir(str(made), f"{result.uri}/{PREDICTIONS}")
         result.set_int_custom_property(PREDICTED, int(account["predicted"]))
         io_utils.write_string_file(f"{result.uri}/{ACCOUNT}", json.dumps(account, indent=1) + "\n")
 
     def _predict(
-        self, input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any], data: str, made: Path
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+        data: str,
+        made: Path,
+        staging: str,
     ) -> dict[str, Any]:
         """Answers, and copies the answers to where they are wanted, too; returns the account."""
         task = tasks.load(exec_properties["task"], json.loads(exec_properties["overrides"]))
         model = artifact_utils.get_single_instance(input_dict["model"])
         pushed = input_dict.get("pushed_model", [])
         out = exec_properties["out"]
+        in_process = not self._beam_pipeline_args or by_shard.in_process(self._beam_pipeline_args)
         place = Place.of(f"{out}/", "parquet") if out and not files.scheme(out) else None
         if place:
             place.check(data, [], overwrite=True)
@@ -84,7 +94,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     version=pushed[0].get_string_custom_property("pushed_version") if pushed else str(model.id),
                     max_errors=task.rows.max_bad_fraction,
                     beam_args=self._beam_pipeline_args or ("--runner=FnApiRunner",),
-                )
+                    staging=staging if files.scheme(staging) and not in_process else None,
+                ),
+                run.to_the_end if in_process else by_shard.run,
             )
         finally:
             models.load.cache_clear()

@@ -2,34 +2,35 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
-import tensorflow as tf
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils, json_utils, path_utils
 
+from components import by_shard, remote_files
 from components.artifacts import FORCED, VERDICTS
-from components.evaluator import analysis, results
+from components.evaluator import results
 from components.evaluator.inference import columns_of
+from components.shards import Shard, shards
 from pipeline import mirrored, tasks
 from pipeline.evidence import report
 from pipeline.evidence.standing import Standing
 from pipeline.evidence.tables import BASELINE, CANDIDATE
-from pipeline.ingest import columnar
 from pipeline.push import history
 from pipeline.push.versions import Places
+from pipeline.remote import brought
 
-_IN_PROCESS = "--runner=FnApiRunner"
 FORCE_REASON = "force_reason"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Writes what TFMA reads, `evidence.json` beside it, and the blessing as TFX's own executor does.
 
-    With the in-process Beam runner metrics and plots are computed on columns; with any other, TFMA's own way is taken.
+    With any Beam runner but the in-process one its workers ask the models; metrics and plots are computed here, on columns.
     """
 
     def Do(
@@ -45,30 +46,37 @@ class Executor(base_beam_executor.BaseBeamExecutor):
           ServingError: the candidate does not load or does not answer.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
+        remote_files.register()
         task = tasks.load(exec_properties["task"], json.loads(exec_properties["overrides"]))
         (split,) = json_utils.loads(exec_properties[standard_component_specs.EXAMPLE_SPLITS_KEY])
         candidate = artifact_utils.get_single_instance(input_dict[standard_component_specs.MODEL_KEY])
         baselines = (input_dict.get(standard_component_specs.BASELINE_MODEL_KEY) or [])[:1]
         models = {CANDIDATE: candidate, **dict(zip([BASELINE], baselines, strict=False))}
         paths = {name: path_utils.serving_model_path(model.uri) for name, model in models.items()}
+        uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
+        examples = input_dict[standard_component_specs.EXAMPLES_KEY]
+        rows = [shard for artifact in examples for shard in shards(artifact, split)]
+        asked, spread = paths, None
+        if not by_shard.in_process(self._beam_pipeline_args):
+            asked, rows = (
+                {name: mirrored.named(path) for name, path in paths.items()},
+                [_named(shard) for shard in rows],
+            )
+            spread = by_shard.spread(self._beam_pipeline_args, self._make_beam_pipeline, mirrored.named(uri))
         columns, standing = columns_of(
             task,
-            _files(input_dict[standard_component_specs.EXAMPLES_KEY], split),
+            rows,
             _schema(input_dict),
-            paths[CANDIDATE],
-            paths.get(BASELINE),
+            asked[CANDIDATE],
+            asked.get(BASELINE),
             baselines[0].uri if baselines else "",
-            _stored(input_dict[standard_component_specs.EXAMPLES_KEY], split),
+            spread,
         )
         if not baselines:
             standing = _without_artifact(exec_properties["watched"], candidate.uri)
-        uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
         found = report.measure(task, columns)
-        if _IN_PROCESS in self._beam_pipeline_args:
-            results.write(task, columns, found, paths, uri)
-        else:
-            with self._make_beam_pipeline() as pipeline:
-                analysis.write(pipeline, task, columns, paths, uri)
+        with brought.sent(uri) as folder:
+            results.write(task, columns, found, paths, folder)
         evidence = report.report(task, columns, standing, split, str(exec_properties.get("force") or ""), found)
         for verdict in evidence["verdicts"]:
             logging.log(logging.INFO if verdict["passed"] else logging.WARNING, "%s", verdict["reason"])
@@ -77,15 +85,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         bless(blessing, evidence, candidate, baselines, exec_properties)
 
 
-def _files(examples: list[types.Artifact], split: str) -> list[str]:
-    """The shards of a split."""
-    folders = artifact_utils.get_split_uris(examples, split)
-    return [file for folder in folders for file in tf.io.gfile.glob(io_utils.all_files_pattern(folder))]
-
-
-def _stored(examples: list[types.Artifact], split: str) -> list[str] | None:
-    """The same rows as columns, where one artifact holds them all: the shards of several are read in another order."""
-    return columnar.shards(examples[0].uri, split) if len(examples) == 1 else None
+def _named(shard: Shard) -> Shard:
+    """As workers find it, who have no folder that stands for a bucket."""
+    columns = mirrored.named(shard.columns) if shard.columns else None
+    return replace(shard, records=mirrored.named(shard.records), columns=columns)
 
 
 def _schema(input_dict: dict[str, list[types.Artifact]]) -> Any:

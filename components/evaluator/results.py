@@ -1,4 +1,4 @@
-"""TFMA's files of results, of what was measured on columns: what `components.evaluator.analysis` has TFMA compute row by row.
+"""TFMA's files of results, of what was measured on columns: what TFMA itself computes row by row, by Beam.
 
 The metrics are those of `pipeline.evidence`, but for one that TFMA defines in another way, and the tests hold each against
 TFMA's. TFMA says which keys there are, derives plots from counts, and turns both into its records, so that its readers find

@@ -9,5 +9,6 @@ Read in this order:
     layout.py    the columns of the output, from what is kept and what the model answers
     work.py      one file, batch by batch, to a part of the output, its errors and an account
     place.py     temporary names, the lock, and the renames at the end
+    staging.py   where workers write, if that is not beside the place
     run.py       the files through Beam, the parts put together
 """

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pipeline.errors import MillraceError, UsageError
 from pipeline.features.base import INT_MISSING, Feature
 from pipeline.ingest import rules, typed
+from pipeline.remote import brought
 
 if TYPE_CHECKING:
     from serving.session import SessionModel, Signature
@@ -32,18 +33,20 @@ _MISSING = {"FLOAT": float("nan"), "INT": INT_MISSING, "BYTES": b""}
 
 @lru_cache(maxsize=1)
 def load(path: str) -> "Model":
-    """The model of a folder; the last one stays loaded, so that a process loads it once.
+    """The model of a folder, or of a place in a bucket; the last one stays loaded, so that a process loads it once.
 
     Raises:
+      MillraceError: the bucket can't be read.
       UsageError: it does not load, or can't be asked about rows.
     """
     from serving.errors import ServingError
     from serving.session import SessionModel
 
-    try:
-        return Model(SessionModel(path))
-    except ServingError as error:
-        raise UsageError(f"predict: {error.message}") from error
+    with brought.here(path) as folder:
+        try:
+            return Model(SessionModel(folder))
+        except ServingError as error:
+            raise UsageError(f"predict: {error.message.replace(folder, path)}") from error
 
 
 class Model:

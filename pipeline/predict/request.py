@@ -23,6 +23,8 @@ class Request:
         all the same.
       overwrite: whether an earlier prediction of this name is replaced.
       beam_args: Beam's options.
+      staging: place in a bucket for what workers write, who don't see the folders of this machine; None where they do.
+        An `out` in a bucket has one of its own.
     """
 
     task: Task
@@ -35,3 +37,4 @@ class Request:
     max_errors: float = 0.01
     overwrite: bool = False
     beam_args: Sequence[str] = ("--runner=FnApiRunner",)
+    staging: str | None = None

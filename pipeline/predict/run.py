@@ -12,7 +12,7 @@ import json
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,41 @@ from pyarrow import csv
 from pipeline.errors import ERRORS, ExitCode, MillraceError, raise_all
 from pipeline.ingest import checking, files, quarantine
 from pipeline.ingest.account import Account
-from pipeline.predict import inputs, layout, models, work, writer
+from pipeline.predict import inputs, layout, models, staging, work, writer
 from pipeline.predict.bucket import Delivery
 from pipeline.predict.place import ACCOUNT, Place
 from pipeline.predict.request import Request
 
 SHARD_ROWS = 1_000_000
 """Rows of a file in a folder of shards, at most."""
+_IN_PROCESS = "--runner=FnApiRunner"
+
+Wait = Callable[[Any, str], None]
+"""Runs a Beam pipeline, of some name in messages, to its end."""
 
 
-def predict(request: Request) -> dict[str, Any]:
+def to_the_end(pipeline: Any, name: str) -> None:
+    """Runs a pipeline; a job of a cluster is cancelled where this process is interrupted.
+
+    Raises:
+      MillraceError: the job failed.
+      KeyboardInterrupt: Ctrl-C.
+    """
+    del name
+    result = pipeline.run()
+    try:
+        result.wait_until_finish()
+    except KeyboardInterrupt:
+        result.cancel()
+        raise
+
+
+def predict(request: Request, wait: Wait = to_the_end) -> dict[str, Any]:
     """Answers every row of the data, or lists it with its error.
+
+    Args:
+      request: what is asked.
+      wait: runs the Beam job.
 
     Returns:
       The account, as it is in account.json: `passed` is whether there are few enough errors.
@@ -44,13 +68,15 @@ def predict(request: Request) -> dict[str, Any]:
       MillraceError: the model fails on every row, or the disk is full; nothing is written.
     """
     if not files.scheme(request.out):
-        return _predict(request)
+        return _predict(request, wait)
+    if request.staging is None and _IN_PROCESS not in request.beam_args:
+        request = dataclasses.replace(request, staging=f"{request.out.rstrip('/')}.partial")
     with tempfile.TemporaryDirectory(prefix="millrace-predict-") as folder:
         delivery = Delivery(request.out, request.data, Path(folder), overwrite=request.overwrite)
-        return delivery.send(_predict(dataclasses.replace(request, out=delivery.local, overwrite=False)))
+        return delivery.send(_predict(dataclasses.replace(request, out=delivery.local, overwrite=False), wait))
 
 
-def _predict(request: Request) -> dict[str, Any]:
+def _predict(request: Request, wait: Wait) -> dict[str, Any]:
     """The same for a place of this machine."""
     began, started = time.perf_counter(), datetime.datetime.now(datetime.UTC)
     place = Place.of(request.out, request.format)
@@ -58,8 +84,8 @@ def _predict(request: Request) -> dict[str, Any]:
     place.check(request.data, [unit.path for unit in units], overwrite=request.overwrite)
     model = models.load(request.model)
     job = inputs.job(request, model, source, units, place.format, SHARD_ROWS if place.folder else None)
-    with place.partial() as folder:
-        parts = _parts(request, job, units, folder)
+    with place.partial() as folder, staging.staged(job, request.staging, folder) as stage:
+        parts = _parts(request, stage, units, wait)
         schema = work.schema_of(job, layout.answers_of(model, job.classes))
         try:
             made = _join(parts, schema, place, folder)
@@ -79,7 +105,7 @@ def _predict(request: Request) -> dict[str, Any]:
     return record
 
 
-def _parts(request: Request, job: inputs.Job, units: Sequence[checking.Unit], folder: Path) -> list[work.Part]:
+def _parts(request: Request, stage: staging.Stage, units: Sequence[checking.Unit], wait: Wait) -> list[work.Part]:
     """Sends the files through Beam.
 
     Raises:
@@ -89,31 +115,24 @@ def _parts(request: Request, job: inputs.Job, units: Sequence[checking.Unit], fo
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    pipeline = beam.Pipeline(options=PipelineOptions(list(request.beam_args)))
+    found = pipeline | "Files" >> beam.Create(list(units), reshuffle=True)
+    answered = found | "Answer" >> beam.FlatMap(_answer, stage.job, stage.at)
+    _ = answered | "Settle" >> beam.Reshuffle() | "Manifests" >> beam.Map(_note, stage.at)
     try:
-        with beam.Pipeline(options=PipelineOptions(list(request.beam_args))) as pipeline:
-            found = pipeline | "Files" >> beam.Create(list(units), reshuffle=True)
-            answered = found | "Answer" >> beam.FlatMap(_answer, job, str(folder))
-            _ = answered | "Settle" >> beam.Reshuffle() | "Manifests" >> beam.Map(_note, str(folder))
+        wait(pipeline, "BulkInferrer")
     except RuntimeError as error:
         if str(error).startswith(KeyboardInterrupt.__name__):  # Beam wraps whatever stops a worker
             raise KeyboardInterrupt from error
         raise
-    manifests = [json.loads((folder / f"manifest-{unit.index:06d}.json").read_text()) for unit in units]
+    manifests = [stage.manifest(unit.index) for unit in units]
     failed = [manifest["failed"] for manifest in manifests if manifest["failed"]]
     if failed:
         kind = ERRORS[ExitCode(max(code for _, code in failed))]
         if len(failed) == 1:
             raise kind(failed[0][0])
         raise_all(kind, f"predict: {len(failed)} of {len(units)} files can't be used:", [said for said, _ in failed])
-    return [
-        work.Part(
-            [(path, rows) for path, rows in manifest["shards"]],
-            manifest["errors"],
-            Account.of_record(manifest["account"]),
-            manifest["absent"],
-        )
-        for manifest in manifests
-    ]
+    return [stage.part(manifest) for manifest in manifests]
 
 
 def _answer(unit: checking.Unit, job: inputs.Job, folder: str) -> Iterator[dict[str, Any]]:
@@ -133,7 +152,8 @@ def _answer(unit: checking.Unit, job: inputs.Job, folder: str) -> Iterator[dict[
 
 
 def _note(manifest: dict[str, Any], folder: str) -> None:
-    Path(f"{folder}/manifest-{manifest['index']:06d}.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with files.create(staging.manifest_path(folder, manifest["index"])) as stream:
+        stream.write(json.dumps(manifest).encode())
 
 
 def _join(parts: Sequence[work.Part], schema: pa.Schema, place: Place, folder: Path) -> list[Path]:

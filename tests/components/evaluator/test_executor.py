@@ -3,6 +3,8 @@ evidence, the blessing against the gates, and every way in which a baseline can'
 
 import json
 import shutil
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import cloudpickle
 import keras
 import numpy as np
 import pyarrow as pa
@@ -30,6 +33,7 @@ from tfx.utils import io_utils, json_utils
 
 from components.evaluator import by_columns, executor, inference
 from components.evaluator.inference import columns_of
+from components.evaluator.part import FORM, joined
 from components.evaluator.slices import Slices
 from pipeline import evaluation
 from pipeline.errors import DataBlocked
@@ -44,6 +48,7 @@ from pipeline.push import history
 from pipeline.push.versions import Places
 from pipeline.task import Task
 from pipeline.transform_graph import TransformGraph
+from serving.errors import ServingError
 from serving.session import SessionModel
 
 
@@ -117,11 +122,11 @@ Evaluate = Callable[..., Evaluated]
 
 @pytest.fixture(scope="module")
 def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
-    """A function: task, a file of raw rows, candidate and baseline, to what the Evaluator makes of them."""
+    """A function: task, files of raw rows, candidate and baseline, to what the Evaluator makes of them."""
 
     def run(
         task: Task,
-        rows: str,
+        rows: str | list[str],
         candidate: str,
         baseline: str | None = None,
         *,
@@ -131,7 +136,8 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
     ) -> Evaluated:
         folder = tmp_path_factory.mktemp("evaluation")
         (folder / "examples" / "Split-test").mkdir(parents=True)
-        shutil.copy(rows, folder / "examples" / "Split-test" / "data_tfrecord-00000-of-00001.gz")
+        for number, file in enumerate([rows] if isinstance(rows, str) else rows):
+            shutil.copy(file, folder / "examples" / "Split-test" / f"data_tfrecord-{number:05d}.gz")
         examples, schema = standard_artifacts.Examples(), standard_artifacts.Schema()
         examples.uri, schema.uri = str(folder / "examples"), str(folder / "schema")
         examples.split_names = artifact_utils.encode_split_names(["test"])
@@ -232,20 +238,80 @@ def test_with_a_baseline(task: Task, models: dict[str, str], evaluate: Evaluate,
     }  # fmt: skip
 
 
-def test_another_beam_runner_has_tfma_compute_the_same(
-    light: Task, models: dict[str, str], evaluate: Evaluate, tiny_data: Any
+@pytest.mark.parametrize("baseline", ["better", "number", None])
+def test_workers_of_a_beam_runner_give_the_same(
+    task: Task,
+    models: dict[str, str],
+    strangers: dict[str, str],
+    evaluate: Evaluate,
+    tiny_data: Any,
+    sharded: Any,
+    tmp_path: Path,
+    baseline: str | None,
 ) -> None:
-    task = replace(light, evaluation=replace(light.evaluation, slices=("company",)))
+    rows = [shard.records for shard in sharded(tiny_data.raw, tmp_path, columns=False)]
+    assert len(rows) > 2
+    other = {**models, **strangers}[baseline] if baseline else None
     ways = [
-        evaluate(task, tiny_data.raw_files[0], models["worse"], models["better"], runner=runner)
+        evaluate(task, rows, models["worse"], other, runner=runner)
         for runner in ("FnApiRunner", "BundleBasedDirectRunner")
     ]
-    for model in (None, evaluation.BASELINE):
-        ours, theirs = (evaluation.metrics(found.uri, model) for found in ways)
-        assert set(ours) == set(theirs)
-        for part, values in theirs.items():
-            assert ours[part] == pytest.approx(values, rel=1e-6), part
     assert ways[0].evidence == ways[1].evidence
+    assert ways[1].evidence["baseline"]["status"] == {"better": "compared", "number": "other_label"}.get(
+        baseline or "", "none"
+    )
+    assert len({tuple(sorted(path.name for path in Path(found.uri).iterdir())) for found in ways}) == 1
+    agrees_with_tfma(ways[1], task)
+    for model in (None, evaluation.BASELINE):
+        for read in (evaluation.metrics, evaluation.plots):
+            assert read(ways[0].uri, model) == read(ways[1].uri, model)
+
+
+def test_a_candidate_that_fails_on_a_worker_fails_as_here(
+    light: Task, strangers: dict[str, str], evaluate: Evaluate, tiny_data: Any
+) -> None:
+    said = []
+    for runner in ("FnApiRunner", "BundleBasedDirectRunner"):
+        for candidate in ("broken", "strict"):
+            with pytest.raises(ServingError) as raised:
+                evaluate(light, tiny_data.raw_files[0], strangers[candidate], runner=runner)
+            said.append((raised.value.code, raised.value.message))
+    assert said[:2] == said[2:]
+    assert "does not load" in said[0][1]
+    assert "gone" in said[1][1]
+
+
+ASK = """
+import pickle, sys
+from components.evaluator.part import FORM
+with open(sys.argv[1], "rb") as stream:
+    ask, shards = pickle.load(stream)
+for shard in shards:
+    with open(shard.records + ".part", "wb") as stream:
+        stream.write(FORM.dump(ask(shard)))
+"""
+
+
+def test_a_worker_asks_what_was_sent_to_it(
+    task: Task, models: dict[str, str], tiny_data: Any, sharded: Any, tmp_path: Path
+) -> None:
+    """In a process that has nothing but what is sent; the results come as bytes."""
+    shards = sharded(tiny_data.raw, tmp_path)
+    paths = [f"{models[name]}/Format-Serving" for name in ("better", "worse")]
+    ask = inference.Ask(task, SCHEMA.SerializeToString(), paths[0], paths[1])
+    (tmp_path / "sent").write_bytes(cloudpickle.dumps((ask, shards)))
+    subprocess.run([sys.executable, "-c", ASK, str(tmp_path / "sent")], check=True, capture_output=True)
+    parts = [FORM.load(Path(f"{shard.records}.part").read_bytes()) for shard in shards]
+    found, standing = joined(parts, Standing("compared", uri="there"))
+    expected, also = columns_of(task, shards, SCHEMA, paths[0], paths[1], "there")
+    assert standing == also
+    np.testing.assert_array_equal(found.target, expected.target)
+    assert list(found.answers) == ["candidate", "baseline"]
+    for name, own in expected.answers.items():
+        np.testing.assert_array_equal(found.answers[name], own)
+    for name, column in expected.slices.items():
+        assert list(found.slices[name]) == list(column)
+        assert list(found.slices[name].categories) == list(column.categories)
 
 
 def copied(uri: str, folder: Path) -> Path:
@@ -323,7 +389,7 @@ def test_a_baseline_that_cant_be_compared(
     models: dict[str, str],
     strangers: dict[str, str],
     tiny_data: Any,
-    stored: Any,
+    sharded: Any,
     tmp_path: Path,
     as_columns: bool,
     name: str,
@@ -331,12 +397,12 @@ def test_a_baseline_that_cant_be_compared(
     part: str,
 ) -> None:
     paths = [f"{uri}/Format-Serving" for uri in (models["better"], strangers[name])]
-    given = stored(tiny_data.raw, tmp_path) if as_columns else None
-    columns, standing = columns_of(task, tiny_data.raw_files, SCHEMA, *paths, strangers[name], given)
+    shards = sharded(tiny_data.raw, tmp_path, columns=as_columns)
+    columns, standing = columns_of(task, shards, SCHEMA, *paths, strangers[name])
     assert (standing.status, standing.uri, standing.comparable) == (status, strangers[name], False)
     assert part in standing.said
     assert list(columns.answers) == ["candidate"]
-    np.testing.assert_array_equal(columns.answers["candidate"], answers(models["better"], tiny_data.raw))
+    np.testing.assert_allclose(columns.answers["candidate"], answers(models["better"], tiny_data.raw), rtol=1e-6)
 
 
 @pytest.mark.parametrize("baseline", [True, False])
@@ -344,7 +410,7 @@ def test_stored_columns_give_what_the_rows_give(
     task: Task,
     models: dict[str, str],
     tiny_data: Any,
-    stored: Any,
+    sharded: Any,
     tmp_path: Path,
     baseline: bool,
     monkeypatch: pytest.MonkeyPatch,
@@ -352,12 +418,11 @@ def test_stored_columns_give_what_the_rows_give(
     paths = (f"{models['better']}/Format-Serving", f"{models['worse']}/Format-Serving" if baseline else None)
     rows = [row for row in tiny_data.raw if not _odd(tf.train.Example.FromString(row))]
     assert len(rows) > 200
-    file = written(rows, tmp_path)
+    shards = sharded(rows, tmp_path)
     monkeypatch.setattr(inference, "_BATCH", 50)
-    expected, standing = columns_of(task, [file], SCHEMA, *paths)
-    given = stored(rows, tmp_path)
+    expected, standing = columns_of(task, [replace(shard, columns=None) for shard in shards], SCHEMA, *paths)
     monkeypatch.setattr(inference, "batches", None)  # no tf.Example is read
-    found, also = columns_of(task, [file], SCHEMA, *paths, "", given)
+    found, also = columns_of(task, shards, SCHEMA, *paths)
     assert also == standing
     assert list(found.answers) == list(expected.answers) == ["candidate", "baseline"][: 1 + baseline]
     np.testing.assert_array_equal(found.target, expected.target)
@@ -372,20 +437,13 @@ def _odd(example: tf.train.Example) -> bool:
     return b"" in found["company"].bytes_list.value or not np.isfinite(found["miles"].float_list.value).all()
 
 
-def written(rows: list[bytes], folder: Path) -> str:
-    file = str(folder / "rows.gz")
-    with tf.io.TFRecordWriter(file, "GZIP") as writer:
-        for row in rows:
-            writer.write(row)
-    return file
-
-
 def test_a_row_that_columns_may_tell_otherwise_is_asked_as_it_is(
-    task: Task, models: dict[str, str], tiny_data: Any, stored: Any, tmp_path: Path
+    task: Task, models: dict[str, str], tiny_data: Any, sharded: Any, tmp_path: Path
 ) -> None:
     """Such as an empty text: a value of its own, and what stands for a missing one in a column."""
     assert any(_odd(tf.train.Example.FromString(row)) for row in tiny_data.raw)
-    given = stored(tiny_data.raw, tmp_path)
+    shards = sharded(tiny_data.raw, tmp_path)
+    given = [shard.columns for shard in shards]
     path = f"{models['better']}/Format-Serving"
     model = SessionModel(path)
     pool = ThreadPoolExecutor(1)
@@ -393,8 +451,8 @@ def test_a_row_that_columns_may_tell_otherwise_is_asked_as_it_is(
     with pytest.raises(by_columns.NotTheSame):
         list(by_columns.answered(given, 50, task.label, [model], pool, slices))
     model.close()
-    found, _ = columns_of(task, tiny_data.raw_files, SCHEMA, path, None, "", given)
-    np.testing.assert_array_equal(found.answers["candidate"], answers(models["better"], tiny_data.raw))
+    found, _ = columns_of(task, shards, SCHEMA, path, None)
+    np.testing.assert_allclose(found.answers["candidate"], answers(models["better"], tiny_data.raw), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,25 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.writers import eval_config_writer, metrics_plots_and_validations_writer
 
-from components.evaluator import analysis, results
+from components.evaluator import results
 from pipeline import evaluation
+from pipeline.evaluation import answer_column, eval_config, plots_config
 from pipeline.evidence import report
+from pipeline.evidence.cuts import Values
 from pipeline.evidence.report import Columns
 from pipeline.evidence.tables import BASELINE, CANDIDATE
 from pipeline.gates import Evaluation, Gate
@@ -75,6 +80,58 @@ def task_of(tiny: Task, label: Label) -> Task:
     return replace(tiny, label=label, evaluation=rules)
 
 
+def by_tfma(pipeline: beam.Pipeline, task: Task, columns: Columns, locations: Mapping[str, str], path: str) -> None:
+    """Has TFMA compute metrics by slice, and plots over all rows: it takes the columns apart into rows, by Beam."""
+    baseline = BASELINE in columns.answers
+    config = eval_config(task, baseline=baseline)
+    places = results.locations_of(config, locations)
+    batches = pipeline | "Columns" >> beam.Create(record_batches(task.label, columns), reshuffle=False)
+    _ = batches | "Metrics" >> tfma.ExtractEvaluateAndWriteResults(
+        eval_config=config,
+        output_path=path,
+        writers=[
+            eval_config_writer.EvalConfigWriter(path, eval_config=config, model_locations=places),
+            _writer(config, path, constants.METRICS_KEY),
+        ],
+    )
+    plots = plots_config(task, columns.target, baseline=baseline)
+    _ = batches | "Plots" >> tfma.ExtractEvaluateAndWriteResults(
+        eval_config=plots, output_path=path, writers=[_writer(plots, path, constants.PLOTS_KEY)]
+    )
+
+
+def _writer(config: tfma.EvalConfig, path: str, kind: str) -> Any:
+    """Of one kind of result, where TFMA's readers look for it."""
+    return metrics_plots_and_validations_writer.MetricsPlotsAndValidationsWriter(
+        output_paths={kind: str(PurePosixPath(path) / kind)}, eval_config=config, output_file_format="tfrecord"
+    )
+
+
+def record_batches(label: Label, columns: Columns) -> list[pa.RecordBatch]:
+    """The columns for TFMA, in batches: see `pipeline.evaluation.eval_config` for their names."""
+    lists: Mapping[str, pa.Array] = {
+        label.transformed: _lists(columns.target),
+        **{answer_column(label, model): _lists(values) for model, values in columns.answers.items()},
+        **{
+            name: pa.array([None if text is None else [text] for text in _texts(values)], pa.list_(pa.string()))
+            for name, values in columns.slices.items()
+        },
+    }
+    table = pa.table(dict(lists))
+    return [batch for batch in table.to_batches(max_chunksize=8192) if batch.num_rows]
+
+
+def _lists(values: np.ndarray) -> pa.Array:
+    flat = values.reshape(len(values), -1)
+    width = flat.shape[1]
+    offsets = pa.array(np.arange(len(flat) + 1) * width, pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(flat.ravel()))
+
+
+def _texts(values: Values) -> list[str | None]:
+    return list(pa.array(np.asarray(values, object), pa.string(), from_pandas=True).to_pylist())
+
+
 @pytest.fixture(scope="module", params=[(LABELS[0], False), *((label, True) for label in LABELS)], ids=str)
 def written(request: Any, tiny: Task, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, bool]:
     """Folders of what TFMA wrote, and of what was written from columns; whether there is a baseline."""
@@ -83,7 +140,7 @@ def written(request: Any, tiny: Task, tmp_path_factory: pytest.TempPathFactory) 
     task, columns = task_of(tiny, label), columns_of(label, baseline=baseline)
     places = {model: PLACES[model] for model in columns.answers}
     with beam.Pipeline(runner="BundleBasedDirectRunner") as pipeline:
-        analysis.write(pipeline, task, columns, places, str(folder / "tfma"))
+        by_tfma(pipeline, task, columns, places, str(folder / "tfma"))
     results.write(task, columns, report.measure(task, columns), places, str(folder / "columns"))
     return str(folder / "tfma"), str(folder / "columns"), baseline
 

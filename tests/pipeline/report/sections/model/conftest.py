@@ -1,4 +1,4 @@
-"""What tests of the model section share: an evaluation that TFMA wrote of given columns, and a run with a model."""
+"""What tests of the model section share: an evaluation of given columns, and a run with a model."""
 
 import json
 from collections.abc import Callable
@@ -7,12 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import apache_beam as beam
 import keras
 import numpy as np
 import pytest
 
-from components.evaluator import analysis
+from components.evaluator import results
 from pipeline.evidence import report
 from pipeline.evidence.report import Columns
 from pipeline.evidence.standing import Standing
@@ -48,8 +47,7 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
         uri = str(tmp_path_factory.mktemp("evaluation"))
         given = {CANDIDATE: answers} | ({} if baseline is None else {BASELINE: baseline})
         columns = Columns(target.astype(np.float32), given, {})
-        with beam.Pipeline(runner="BundleBasedDirectRunner") as pipeline:
-            analysis.write(pipeline, task, columns, dict.fromkeys(given, "unused"), uri)
+        results.write(task, columns, report.measure(task, columns), dict.fromkeys(given, "unused"), uri)
         standing = Standing("none" if baseline is None else "compared")
         Path(uri, report.NAME).write_text(json.dumps(report.report(task, columns, standing, "eval")), "utf-8")
         return uri
