@@ -125,6 +125,8 @@ def flink_settings(folder: Path, ports: Ports, slots: int, memory: Memory) -> di
         "taskmanager.bind-host": HOST,
         # Jobs come through `POST /jobs`; this is for jars that a person uploads.
         "web.submit.enable": False,
+        # The job server's jar is on Flink's own class path. Loaded by each job anew, its classes fill the metaspace.
+        "classloader.resolve-order": "parent-first",
         "io.tmp.dirs": str(folder / "tmp"),
         "taskmanager.numberOfTaskSlots": slots,
         "parallelism.default": slots,

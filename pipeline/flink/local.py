@@ -169,6 +169,7 @@ def _start(
     }
     logged = [f"-Dlog4j.configurationFile=file:{conf / 'log4j.properties'}", f"-Djava.io.tmpdir={folder / 'tmp'}"]
     packages = "org.apache.flink.runtime"
+    class_path = [*flink.jars, job_server.jar]
     started = {
         "pool": running.start(
             "pool",
@@ -181,7 +182,7 @@ def _start(
             java.command(
                 program,
                 [f"-Xmx{config.JOB_MANAGER_HEAP_MB}m", *logged],
-                flink.jars,
+                class_path,
                 f"{packages}.entrypoint.StandaloneSessionClusterEntrypoint",
                 *("--configDir", str(conf)),
             ),
@@ -194,7 +195,7 @@ def _start(
                 *java.command(
                     program,
                     [*config.java_options(memory), *logged],
-                    flink.jars,
+                    class_path,
                     f"{packages}.taskexecutor.TaskManagerRunner",
                     *("--configDir", str(conf)),
                 ),
