@@ -67,17 +67,27 @@ def given(paths: Sequence[str]) -> Jars:
         if kind == "flink":
             if flink:
                 raise UsageError(f"--jar: Flink is given twice: {flink.jars[0]}, {path}. Expected: one")
-            flink = Flink(_flink_version(path), (path, *sorted(path.parent.glob("log4j-*.jar"))))
+            flink = flink_of(path)
         elif kind == "job server":
             if job_server:
                 raise UsageError(f"--jar: Beam's job server is given twice: {job_server.jar}, {path}. Expected: one")
-            job_server = JobServer(_beam_version(path), _flink_of(path), path)
+            job_server = job_server_of(path)
         elif str(path) in paths and not path.name.startswith("log4j-"):
             raise UsageError(
                 f"--jar {path}: neither Flink nor Beam's job server is in it. Expected: flink-dist-<version>.jar or "
                 "beam-runners-flink-<minor>-job-server-<version>.jar"
             )
     return Jars(flink, job_server)
+
+
+def flink_of(path: Path) -> Flink:
+    """Flink, by its flink-dist."""
+    return Flink(_flink_version(path), (path, *sorted(path.parent.glob("log4j-*.jar"))))
+
+
+def job_server_of(path: Path) -> JobServer:
+    """The job server that this jar is."""
+    return JobServer(_beam_version(path), _flink_of(path), path)
 
 
 def _jars(paths: Sequence[str]) -> Iterator[Path]:

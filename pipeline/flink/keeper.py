@@ -1,6 +1,6 @@
 """Keeps the TaskManager running: a standalone Flink does not start another where one has died.
 
-    python -m pipeline.flink.keeper COMMAND…
+python -m pipeline.flink.keeper COMMAND…
 """
 
 import logging

@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import MillraceError, UsageError
-from pipeline.flink import config, java, jobs, running, state
+from pipeline.errors import MillraceError
+from pipeline.flink import config, fetch, java, jobs, running, state
 from pipeline.flink.config import HOST, Memory, Ports
-from pipeline.flink.jars import Flink, Jars, JobServer, check, given
+from pipeline.flink.jars import Flink, JobServer, check, given
 from pipeline.flink.state import Cluster
 from pipeline.flink.status import dead
 
@@ -64,7 +64,6 @@ def up(settings: Settings = Settings()) -> tuple[Cluster, bool]:
         memory = Memory.of(settings.memory)
         program = java.find()
         flink, job_server = _jars(settings.jars)
-        check(flink, job_server)
         _enough_memory(settings.memory)
         _clear(folder)
         try:
@@ -124,10 +123,11 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 
 def _jars(paths: Sequence[str]) -> tuple[Flink, JobServer]:
-    found: Jars = given(paths)
-    if found.flink is None or found.job_server is None:
-        raise UsageError("--jar: flink-dist and the job server are both needed")
-    return found.flink, found.job_server
+    """Those given, and the rest out of the cache or fetched."""
+    known = given(paths)
+    flink, job_server = known.flink or fetch.flink(), known.job_server or fetch.job_server()
+    check(flink, job_server)
+    return flink, job_server
 
 
 def _enough_memory(task_manager: int) -> None:
