@@ -13,6 +13,7 @@ import typer
 from rich.text import Text
 
 from pipeline import (
+    cli_cluster,
     cli_deploy,
     cli_diff,
     cli_predict,
@@ -261,6 +262,7 @@ app.command()(cli_diff.diff)
 app.command()(cli_rollback.rollback)
 app.command()(cli_rollback.history)
 app.add_typer(cli_deploy.app)
+app.add_typer(cli_cluster.app)
 
 
 def _absolute(path: str | None) -> str | None:
