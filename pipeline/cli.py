@@ -1,7 +1,6 @@
 """The `millrace` command, and the command line of `local_runner.py`."""
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -23,6 +22,8 @@ from pipeline import (
     cli_tensorboard,
     tasks,
 )
+from pipeline.beam import settings
+from pipeline.cli_beam import BeamNodes, BeamOptions, BeamProfile, BeamRunner
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
 from pipeline.lite import MAX_DIFFERENCE
@@ -39,7 +40,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_BEAM_RUNNERS = ("local", "direct")
 
 
 def run(
@@ -64,10 +64,10 @@ def run(
         bool, typer.Option("--resume", help="Continue the last run, if it failed, with its own settings.")
     ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every node again.")] = False,
-    beam_runner: Annotated[str, typer.Option(help=f"Beam runner: {' or '.join(_BEAM_RUNNERS)}.")] = "local",
-    beam: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Beam option KEY=VALUE (repeatable).")
-    ] = None,
+    beam_runner: BeamRunner = None,
+    beam: BeamOptions = None,
+    beam_node: BeamNodes = None,
+    beam_profile: BeamProfile = None,
     strategy: Annotated[
         str | None, typer.Option(help=f"How training is spread over devices and processes: {', '.join(STRATEGIES)}.")
     ] = None,
@@ -125,11 +125,6 @@ def run(
         if name not in MAX_DIFFERENCE:
             raise UsageError(f"--lite: no format {name!r}.{nearest(name, MAX_DIFFERENCE)}")
     overrides += [f"lite.formats={dumps(lite)}"] if lite else []
-    if beam_runner not in _BEAM_RUNNERS:
-        raise UsageError(f"--beam-runner: no runner {beam_runner!r}.{nearest(beam_runner, _BEAM_RUNNERS)}")
-    for option in beam or ():
-        if not re.fullmatch(r"\w+=.*", option) or option.startswith("runner="):
-            raise UsageError(f"--beam {option}: expected KEY=VALUE; the runner is chosen by --beam-runner")
     place, mirror = remote_root.placed(root)
     config = RunConfig(
         task=task,
@@ -139,8 +134,7 @@ def run(
         span=_span(span, task, data),
         window=window,
         serving_log=_absolute(serving_log),
-        beam_runner=beam_runner,  # type: ignore[arg-type]
-        beam_options=tuple(beam or ()),
+        **settings.given(beam_runner, beam, beam_node, beam_profile),
         overrides=tuple(overrides),
         cache=not no_cache,
         from_nodes=tuple(from_ or ()),
