@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from json import dumps
 from pathlib import Path
@@ -156,7 +156,8 @@ def run(
             )
         config, resumed_from = _unfinished(config)
     if plan:
-        print_rows([{"node": node, "plan": what} for node, what in local.plan(config)], as_json=json)
+        planned, engines = local.plan(config), local.engines(config)
+        print_rows([{"node": node, "plan": what} | _engine(engines, node) for node, what in planned], as_json=json)
         return
     screen = console(stderr=json)
     screen.print(f"Millrace: {tasks.load(config.task, config.overrides).question}")
@@ -255,6 +256,11 @@ app.command()(cli_diff.diff)
 app.command()(cli_rollback.rollback)
 app.command()(cli_rollback.history)
 app.add_typer(cli_deploy.app)
+
+
+def _engine(engines: Mapping[str, str], node: str) -> dict[str, str]:
+    """The column that says where a node's Beam jobs run; none where all run in the node's process."""
+    return {"engine": engines.get(node, "")} if engines else {}
 
 
 def _absolute(path: str | None) -> str | None:

@@ -50,16 +50,16 @@ def workers(options: Mapping[str, str], places: tuple[str, ...]) -> str | None:
     where = next((options[name] for name in places if name in options), "")
     if kind == "LOOPBACK":
         return None
-    if kind == "EXTERNAL":
-        pool = external(options)
-        return None if is_here(pool) else host(pool) if pool else "an unknown host"
-    if kind == "PROCESS":
-        return None if is_here(where) else host(where)
-    return "containers" if is_here(where) else host(where)
+    if not is_here(where):
+        return host(where)
+    pool = external(options)
+    if kind == "EXTERNAL" and not is_here(pool):
+        return host(pool) or "an unknown host"
+    return "containers" if kind == "DOCKER" else None
 
 
 def external(options: Mapping[str, str]) -> str:
-    """The address of a pool of workers; "" where none is given."""
+    """The address of a pool of workers, as the engine's machines see it; "" where none is given."""
     config = options.get("environment_config", "")
     if config.startswith("{"):
         try:
