@@ -23,6 +23,7 @@ def main(
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types import standard_artifacts
 
+    from pipeline.beam.arguments import arguments
     from pipeline.config import RunConfig
 
     rows, given, result = (
@@ -36,7 +37,7 @@ def main(
     folder.mkdir(parents=True)
     (folder / "Format-Serving").symlink_to(model.absolute())
     given.uri, result.uri = str(folder), str(out / "result")
-    Executor(BaseBeamExecutor.Context(beam_pipeline_args=RunConfig("taxi_tips").beam_args)).Do(
+    Executor(BaseBeamExecutor.Context(beam_pipeline_args=arguments(RunConfig("taxi_tips"), "BulkInferrer"))).Do(
         {"examples": [rows], "model": [given]},
         {"inference_result": [result]},
         {"data_spec": "{}", "model_spec": "{}", "output_example_spec": None},

@@ -1,9 +1,8 @@
 """The `millrace` command, and the command line of `local_runner.py`."""
 
 import os
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from json import dumps
 from pathlib import Path
@@ -24,6 +23,8 @@ from pipeline import (
     cli_tensorboard,
     tasks,
 )
+from pipeline.beam import settings
+from pipeline.cli_beam import BeamNodes, BeamOptions, BeamProfile, BeamRunner
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, MillraceError, UsageError, nearest
 from pipeline.lite import MAX_DIFFERENCE
@@ -40,7 +41,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-_BEAM_RUNNERS = ("local", "direct")
 
 
 def run(
@@ -65,10 +65,10 @@ def run(
         bool, typer.Option("--resume", help="Continue the last run, if it failed, with its own settings.")
     ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every node again.")] = False,
-    beam_runner: Annotated[str, typer.Option(help=f"Beam runner: {' or '.join(_BEAM_RUNNERS)}.")] = "local",
-    beam: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Beam option KEY=VALUE (repeatable).")
-    ] = None,
+    beam_runner: BeamRunner = None,
+    beam: BeamOptions = None,
+    beam_node: BeamNodes = None,
+    beam_profile: BeamProfile = None,
     strategy: Annotated[
         str | None, typer.Option(help=f"How training is spread over devices and processes: {', '.join(STRATEGIES)}.")
     ] = None,
@@ -126,11 +126,6 @@ def run(
         if name not in MAX_DIFFERENCE:
             raise UsageError(f"--lite: no format {name!r}.{nearest(name, MAX_DIFFERENCE)}")
     overrides += [f"lite.formats={dumps(lite)}"] if lite else []
-    if beam_runner not in _BEAM_RUNNERS:
-        raise UsageError(f"--beam-runner: no runner {beam_runner!r}.{nearest(beam_runner, _BEAM_RUNNERS)}")
-    for option in beam or ():
-        if not re.fullmatch(r"\w+=.*", option) or option.startswith("runner="):
-            raise UsageError(f"--beam {option}: expected KEY=VALUE; the runner is chosen by --beam-runner")
     place, mirror = remote_root.placed(root)
     config = RunConfig(
         task=task,
@@ -140,8 +135,7 @@ def run(
         span=_span(span, task, data),
         window=window,
         serving_log=_absolute(serving_log),
-        beam_runner=beam_runner,  # type: ignore[arg-type]
-        beam_options=tuple(beam or ()),
+        **settings.given(beam_runner, beam, beam_node, beam_profile),
         overrides=tuple(overrides),
         cache=not no_cache,
         from_nodes=tuple(from_ or ()),
@@ -163,7 +157,8 @@ def run(
             )
         config, resumed_from = _unfinished(config)
     if plan:
-        print_rows([{"node": node, "plan": what} for node, what in local.plan(config)], as_json=json)
+        planned, engines = local.plan(config), local.engines(config)
+        print_rows([{"node": node, "plan": what} | _engine(engines, node) for node, what in planned], as_json=json)
         return
     screen = console(stderr=json)
     screen.print(f"Millrace: {tasks.load(config.task, config.overrides).question}")
@@ -263,6 +258,11 @@ app.command()(cli_rollback.rollback)
 app.command()(cli_rollback.history)
 app.add_typer(cli_deploy.app)
 app.add_typer(cli_cluster.app)
+
+
+def _engine(engines: Mapping[str, str], node: str) -> dict[str, str]:
+    """The column that says where a node's Beam jobs run; none where all run in the node's process."""
+    return {"engine": engines.get(node, "")} if engines else {}
 
 
 def _absolute(path: str | None) -> str | None:

@@ -9,19 +9,19 @@ docs/predict.md has formats, columns, errors and figures.
 import contextlib
 import logging
 import os
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from pipeline import tasks
+from pipeline.beam import settings
+from pipeline.cli_beam import BeamOptions, BeamRunner
 from pipeline.config import RunConfig
 from pipeline.errors import ExitCode, UsageError, nearest
 from pipeline.runners import remote_root
 from pipeline.terminal import console, print_json
 
-_BEAM_RUNNERS = ("local", "direct")
 _FORMATS = ("parquet", "csv")
 _STDERR = 2
 
@@ -49,10 +49,8 @@ def predict(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier prediction.")] = False,
-    beam_runner: Annotated[str, typer.Option(help=f"Beam runner: {' or '.join(_BEAM_RUNNERS)}.")] = "local",
-    beam: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Beam option KEY=VALUE (repeatable).")
-    ] = None,
+    beam_runner: BeamRunner = None,
+    beam: BeamOptions = None,
     json: Annotated[bool, typer.Option("--json", help="Print the account on standard output.")] = False,
 ) -> None:
     """Answers each row of files with the served model, or lists it with its error.
@@ -64,22 +62,20 @@ def predict(
             raise UsageError(f"predict: {flag} is needed. Expected a path. Next: millrace predict --help")
     if version is not None and model is not None:
         raise UsageError("predict: --version chooses among the served models. Expected it or --model, not both")
-    for flag, value, known in (("--beam-runner", beam_runner, _BEAM_RUNNERS), ("--format", format_, _FORMATS)):
-        if value not in known:
-            raise UsageError(f"{flag}: no {value!r}.{nearest(value, known)}")
-    for option in beam or ():
-        if not re.fullmatch(r"\w+=.*", option) or option.startswith("runner="):
-            raise UsageError(f"--beam {option}: expected KEY=VALUE; the runner is chosen by --beam-runner")
+    if format_ not in _FORMATS:
+        raise UsageError(f"--format: no {format_!r}.{nearest(format_, _FORMATS)}")
+    engine = settings.given(beam_runner, beam, None, None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # it logs the traceback of what it then raises
+    from pipeline.beam import arguments
     from pipeline.predict import models, served
     from pipeline.predict.request import Request
     from pipeline.predict.run import predict as answer
 
     asked = tasks.load(task)
     here = remote_root.brought(root, task, "serving") if model is None else root
-    config = RunConfig(task, root=here, beam_runner=beam_runner, beam_options=tuple(beam or ()))  # type: ignore[arg-type]
+    config = RunConfig(task, root=here, **engine)
     folder, number = served.at(model) if model is not None else served.served(config.serving, version)
     with _without_notices():
         models.load(folder)
@@ -94,7 +90,7 @@ def predict(
             format=format_,  # type: ignore[arg-type]
             max_errors=asked.rows.max_bad_fraction if max_errors is None else max_errors,
             overwrite=overwrite,
-            beam_args=config.beam_args,
+            beam_args=arguments.arguments(config, "BulkInferrer"),
         )
     )
     console(stderr=json).print(said(account), markup=False, soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -17,8 +16,9 @@ class RunConfig:
       span: the newest span to read where the path has `{SPAN}` or a date; None takes the newest that is there.
       window: how many spans to read, up to and with the newest.
       serving_log: file, folder or pattern of logged requests, which the data is compared with.
-      beam_runner: "local" (in process) or "direct" (Beam's DirectRunner).
-      beam_options: more Beam options, `key=value`.
+      beam_runner: where Beam jobs run: local, direct, flink, spark or dataflow; see pipeline/beam.
+      beam_options: Beam's options, `key=value`, and those of pipeline/beam/settings.py.
+      beam_nodes: of one node or `all`: `NODE=local|cluster`, or an option, `NODE.key=value`.
       overrides: `section.field=value`, applied to the task.
       cache: whether results of earlier runs are reused.
       from_nodes: start here, with the earlier nodes' results of the latest run.
@@ -38,8 +38,9 @@ class RunConfig:
     span: int | None = None
     window: int = 1
     serving_log: str | None = None
-    beam_runner: Literal["local", "direct"] = "local"
+    beam_runner: str = "local"
     beam_options: tuple[str, ...] = ()
+    beam_nodes: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     cache: bool = True
     from_nodes: tuple[str, ...] = ()
@@ -94,13 +95,3 @@ class RunConfig:
     def serving(self) -> Path:
         """The folder that a model server watches: a subfolder a version."""
         return self.home / "serving" / self.task
-
-    @property
-    def beam_args(self) -> list[str]:
-        """Options for Beam.
-
-        FnApiRunner stays in process and never looks for a runner binary on the network. The name of an image that no
-        local runner reads keeps TFX from packing itself for remote workers, seconds for each Beam node.
-        """
-        runner = {"local": "FnApiRunner", "direct": "DirectRunner"}[self.beam_runner]
-        return [f"--runner={runner}", "--sdk_container_image=local", *(f"--{option}" for option in self.beam_options)]

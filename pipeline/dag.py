@@ -11,6 +11,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
 from tfx.dsl.components.base import base_node
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, range_config_pb2
@@ -34,6 +35,7 @@ from components.transform import Transform
 from components.tuner import LatestTuned, Tuner
 from components.warm_start import EarlierModel
 from pipeline import fingerprint, schema, sources
+from pipeline.beam import arguments
 from pipeline.checks import waivers_today
 from pipeline.config import RunConfig
 from pipeline.evaluation import eval_config
@@ -198,13 +200,16 @@ def build_pipeline(task: Task, config: RunConfig) -> Pipeline:
         *([lite] if lite else []), serving_check, pusher,
         *([inferrer] if inferrer else []),
     ]  # fmt: skip
+    beam = arguments.by_node(task, config)
+    for node in nodes:
+        if isinstance(node, BaseBeamComponent):
+            node.with_beam_pipeline_args(beam[node.id])
     return Pipeline(
         pipeline_name=task.name,
         pipeline_root=str(config.artifacts),
         components=nodes,
         enable_cache=config.cache,
         metadata_connection_config=_sqlite(config),
-        beam_pipeline_args=config.beam_args,
     )
 
 

@@ -45,6 +45,7 @@ def preflight(config: RunConfig) -> Task:
       DataBlocked: the data's header or size can't do.
     """
     from pipeline import schema
+    from pipeline.beam import checks as beam
     from pipeline.ingest import selection
 
     task = tasks.load(config.task, config.overrides)
@@ -70,6 +71,8 @@ def preflight(config: RunConfig) -> Task:
         files.list_files(config.predict)
     if task.serving.server != "embedded":
         task.serving.engine()
+    if config.beam_runner != "local" or config.beam_options:
+        beam.check(task, config)
     selection.check(task.source.at(config.data), task.split, task.columns, config.span, config.window)
     return task
 
@@ -195,6 +198,16 @@ def plan(config: RunConfig) -> list[tuple[str, str]]:
         processes.warm_up(log)
         nodes: list[tuple[str, str]] = processes.call(_plan, config, log=log)
     return nodes
+
+
+def engines(config: RunConfig) -> dict[str, str]:
+    """Node -> which engine runs its Beam jobs, and why; empty where each node does so in its own process."""
+    if config.beam_runner == "local":
+        return {}
+    from pipeline.beam import choice
+
+    task = tasks.load(config.task, config.overrides)
+    return {node: str(chosen) for node, chosen in choice.choices(task, config).items()}
 
 
 class GraphRun:

@@ -102,7 +102,7 @@ def test_too_many_errors_are_exit_code_1_and_all_is_written(
         ((), "--data is needed"),
         (("--data", "rows.csv"), "--out is needed"),
         (("--data", "rows.csv", "--out", "o", "--version", "3", "--model", "m"), "not both"),
-        (("--data", "rows.csv", "--out", "o", "--beam-runner", "flink"), "no 'flink'"),
+        (("--data", "rows.csv", "--out", "o", "--beam-runner", "flank"), "no runner 'flank'"),
         (("--data", "rows.csv", "--out", "o", "--format", "csb"), "Did you mean 'csv'"),
         (("--data", "rows.csv", "--out", "o", "--beam", "fast"), "expected KEY=VALUE"),
         (("--data", "nowhere.csv", "--out", "o"), "nowhere.csv"),

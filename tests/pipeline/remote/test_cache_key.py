@@ -1,11 +1,17 @@
 """Cache keys of artifacts do not depend on the machine that holds a root's copy."""
 
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tfx.orchestration.portable import cache_utils
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import cache_utils, launcher
+from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 from tfx.types import standard_artifacts
 
+from components.evaluator import Evaluator
+from components.statistics_gen import StatisticsGen
 from pipeline import mirrored
 from pipeline.remote import cache_key
 
@@ -50,11 +56,46 @@ def test_the_artifact_itself_stays_as_it_is() -> None:
     assert artifact.mlmd_artifact.type_id == 12
 
 
-def test_keys_of_a_local_root_stay_tfx_s_own() -> None:
+def test_it_takes_the_place_of_tfx_s_own_once() -> None:
     before = cache_utils.get_cache_context
-    cache_key.install()
-    assert cache_utils.get_cache_context is before
-    mirrored.stand_in("s3://bucket/runs", "/home/ann/cache")
     cache_key.install()
     cache_key.install()
     assert cache_utils.get_cache_context._of_tfx is before
+
+
+def test_the_launcher_asks_by_the_names_that_are_replaced() -> None:
+    """The launcher of another TFX could pass them in another way, and the keys would be its own without a word."""
+    source = inspect.getsource(launcher.Launcher._prepare_execution)
+    asked = source[source.index("cache_utils.get_cache_context(") :]
+    asked = asked[: asked.index(")")]
+    assert "executor_spec=" in asked and "input_artifacts=" in asked
+    fields = executable_spec_pb2.BeamExecutableSpec.DESCRIPTOR.fields_by_name
+    assert set(fields) == {"python_executor_spec", *cache_key._OF_BEAM}
+
+
+def test_a_key_does_not_depend_on_where_beam_jobs_run(tmp_path: Path) -> None:
+    local = _key(tmp_path, StatisticsGen, ["--runner=FnApiRunner", "--sdk_container_image=local"])
+    assert local != _key(tmp_path, Evaluator, ["--runner=FnApiRunner", "--sdk_container_image=local"])
+    own = cache_utils.get_cache_context
+    cache_key.install()
+    local = _key(tmp_path, StatisticsGen, ["--runner=FnApiRunner", "--sdk_container_image=local"])
+    flink = _key(tmp_path, StatisticsGen, ["--runner=FlinkRunner", "--job_endpoint=127.0.0.1:8099"])
+    assert flink == local == _key(tmp_path, StatisticsGen, ["--runner=FlinkRunner", "--job_endpoint=127.0.0.1:41001"])
+    assert local != _key(tmp_path, Evaluator, ["--runner=FnApiRunner"])
+    cache_utils.get_cache_context = own
+    assert _key(tmp_path, StatisticsGen, ["--runner=FlinkRunner"]) != local
+
+
+def _key(folder: Path, component: Any, beam: list[str]) -> str:
+    """The name of the context that TFX makes for an execution."""
+    spec = component.EXECUTOR_SPEC.copy()
+    spec.add_beam_pipeline_args(beam)
+    with metadata.Metadata(metadata.sqlite_metadata_connection_config(str(folder / "metadata.db"))) as store:
+        found = cache_utils.get_cache_context(
+            store,
+            pipeline_node=pipeline_pb2.PipelineNode(),
+            pipeline_info=pipeline_pb2.PipelineInfo(id="tips"),
+            executor_spec=spec.encode(),
+            parameters={"split": "eval"},
+        )
+        return str(found.name)

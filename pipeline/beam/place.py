@@ -1,0 +1,71 @@
+"""Where an engine is, and where its workers are: what of this machine they reach."""
+
+import ipaddress
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+_OF_THIS_MACHINE = re.compile(r"\[(local|auto)\]|local(\[.*\])?|localhost")
+_SCHEME = re.compile(r"^[a-z]+://")
+
+
+def host(address: str) -> str:
+    """The host of `host:port`, of a URL, or of Spark's `spark://host:port`."""
+    return urlsplit(address if _SCHEME.match(address) else f"//{address}").hostname or address
+
+
+def port(address: str) -> int | None:
+    """The port, where the address has one."""
+    try:
+        return urlsplit(address if _SCHEME.match(address) else f"//{address}").port
+    except ValueError:
+        return None
+
+
+def is_here(address: str) -> bool:
+    """Whether an address is this machine's own, on loopback."""
+    if _OF_THIS_MACHINE.fullmatch(address):
+        return True
+    name = host(address)
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def workers(options: Mapping[str, str], places: tuple[str, ...]) -> str | None:
+    """Where the workers are that do not see the folders of this machine; None where all of them do.
+
+    Args:
+      options: Beam's, as they are given.
+      places: the options that say where the engine is; none for Dataflow.
+    """
+    if not places:
+        return "Dataflow"
+    kind = options.get("environment_type", "DOCKER")
+    where = next((options[name] for name in places if name in options), "")
+    if kind == "LOOPBACK":
+        return None
+    if not is_here(where):
+        return host(where)
+    pool = external(options)
+    if kind == "EXTERNAL" and not is_here(pool):
+        return host(pool) or "an unknown host"
+    return "containers" if kind == "DOCKER" else None
+
+
+def external(options: Mapping[str, str]) -> str:
+    """The address of a pool of workers, as the engine's machines see it; "" where none is given."""
+    config = options.get("environment_config", "")
+    if config.startswith("{"):
+        try:
+            loaded: Any = json.loads(config)
+        except ValueError:
+            return ""
+        return str(loaded.get("url", ""))
+    prefix, _, address = options.get("environment_options", "").partition("=")
+    return config or (address if prefix == "external_service_address" else "")
