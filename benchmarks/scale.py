@@ -21,12 +21,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pyarrow import csv
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measure import machine, measure
-from benchmarks.rows import taxi_folder
+from benchmarks.rows import taxi_pieces
 
+_FILE_ROWS = 250_000
 _REPOSITORY = Path(__file__).parents[1]
 _NODES = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator")
 _CLUSTER = [sys.executable, "-c", "from pipeline.cli import main; main()", "cluster"]
@@ -97,10 +99,10 @@ def _cluster(slots: int, jars: Sequence[str], folder: Path) -> Iterator[None]:
 
 def _timed(rows: int, slots: int, folder: Path) -> Timed:
     """One run in an empty root."""
-    data = taxi_folder(rows, folder / f"data-{rows}", 0)
+    data = _files(rows, folder / f"data-{rows}")
     with tempfile.TemporaryDirectory(dir=folder) as name:
         work = Path(name)
-        flags = ["--root", str(work / "root"), "--data", str(data / "data.csv"), *(_ON_FLINK if slots else ())]
+        flags = ["--root", str(work / "root"), "--data", str(data), *(_ON_FLINK if slots else ())]
         measured = measure(
             [sys.executable, str(_REPOSITORY / "local_runner.py"), *flags, "--json"],
             cwd=work,
@@ -117,6 +119,18 @@ def _timed(rows: int, slots: int, folder: Path) -> Timed:
         {node: nodes[node]["seconds"] for node in _NODES},
         {node: nodes[node]["peak_mb"] for node in _NODES},
     )
+
+
+def _files(rows: int, folder: Path) -> Path:
+    """CSV files of at most 250,000 rows: a file is read by one worker."""
+    if not folder.exists():
+        folder.mkdir()
+        number = 0
+        for piece in taxi_pieces(rows, 0):
+            for start in range(0, piece.num_rows, _FILE_ROWS):
+                csv.write_csv(piece.slice(start, _FILE_ROWS), folder / f"rows-{number:04d}.csv")
+                number += 1
+    return folder
 
 
 def _line(run: Timed) -> str:
