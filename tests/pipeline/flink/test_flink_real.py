@@ -117,7 +117,9 @@ def test_all_of_it_listens_on_loopback_and_down_leaves_nothing(cluster: Cluster)
     folder = Path(cluster.folder)
     listening = _listening(folder)
     assert {address for address, _ in listening} == {"127.0.0.1"}
-    assert {int(cluster.job_endpoint.split(":")[1]), int(cluster.worker_pool.split(":")[1])} <= {p for _, p in listening}
+    assert {int(cluster.job_endpoint.split(":")[1]), int(cluster.worker_pool.split(":")[1])} <= {
+        p for _, p in listening
+    }
     assert local.down() == cluster
     assert running.found(folder) == {}
     assert not {port for _, port in listening} & _ports()

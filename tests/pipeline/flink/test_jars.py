@@ -1,6 +1,6 @@
 """Which jar is which, and which fit together."""
 
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,52 +8,33 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.flink import jars
 
-_FLINK = "org/apache/flink/runtime/taskexecutor/TaskManagerRunner.class"
-_SERVER = "org/apache/beam/runners/flink/FlinkJobServerDriver.class"
+Make = Callable[..., Path]
 
 
-def _jar(path: Path, files: dict[str, str]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(path, "w") as jar:
-        for name, text in files.items():
-            jar.writestr(name, text)
-    return path
-
-
-def flink_jar(folder: Path, version: str = "1.19.3") -> Path:
-    """What looks like flink-dist."""
-    manifest = f"Manifest-Version: 1.0\nImplementation-Version: {version}\n"
-    return _jar(folder / f"flink-dist-{version}.jar", {"META-INF/MANIFEST.MF": manifest, _FLINK: ""})
-
-
-def job_server_jar(folder: Path, flink: str = "1.19", beam: str = "2.77.0") -> Path:
-    """What looks like a job server, which has Flink's own classes, too."""
-    files = {_SERVER: "", _FLINK: "", "org/apache/beam/sdk/sdk.properties": f"# made\nversion={beam}\nsdk_version=x\n"}
-    return _jar(folder / f"beam-runners-flink-{flink}-job-server-{beam}.jar", files)
-
-
-def test_a_folder_with_both_and_more(tmp_path: Path) -> None:
+def test_a_folder_with_both_and_more(tmp_path: Path, flink_jar: Make, job_server_jar: Make, any_jar: Make) -> None:
     dist, server = flink_jar(tmp_path), job_server_jar(tmp_path)
-    logger = _jar(tmp_path / "log4j-core-2.17.1.jar", {"x": ""})
-    _jar(tmp_path / "flink-csv-1.19.3.jar", {"x": ""})
+    logger = any_jar(tmp_path / "log4j-core-2.17.1.jar", {"x": ""})
+    any_jar(tmp_path / "flink-csv-1.19.3.jar", {"x": ""})
     found = jars.given([str(tmp_path)])
     assert found.flink == jars.Flink("1.19.3", (dist, logger))
     assert found.job_server == jars.JobServer("2.77.0", "1.19", server)
 
 
-def test_one_alone(tmp_path: Path) -> None:
+def test_one_alone(tmp_path: Path, flink_jar: Make, job_server_jar: Make, any_jar: Make) -> None:
     assert jars.given([str(job_server_jar(tmp_path))]).flink is None
     assert jars.given([]) == jars.Jars()
 
 
-def test_another_name_tells_by_its_manifest(tmp_path: Path) -> None:
+def test_another_name_tells_by_its_manifest(
+    tmp_path: Path, flink_jar: Make, job_server_jar: Make, any_jar: Make
+) -> None:
     renamed = flink_jar(tmp_path, "1.20.1").rename(tmp_path / "x.jar")
     found = jars.given([str(renamed)]).flink
     assert found and found.version == "1.20.1"
 
 
-def test_what_is_refused(tmp_path: Path) -> None:
-    other = _jar(tmp_path / "o" / "other.jar", {"x": ""})
+def test_what_is_refused(tmp_path: Path, flink_jar: Make, job_server_jar: Make, any_jar: Make) -> None:
+    other = any_jar(tmp_path / "o" / "other.jar", {"x": ""})
     with pytest.raises(UsageError, match=r"other\.jar: neither Flink nor Beam's job server is in it\. Expected"):
         jars.given([str(other)])
     with pytest.raises(UsageError, match="no such file"):
@@ -75,7 +56,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
         jars.given([str(renamed)])
 
 
-def test_the_minor_versions_must_be_the_same(tmp_path: Path) -> None:
+def test_the_minor_versions_must_be_the_same(
+    tmp_path: Path, flink_jar: Make, job_server_jar: Make, any_jar: Make
+) -> None:
     found = jars.given([str(flink_jar(tmp_path)), str(job_server_jar(tmp_path, "1.20"))])
     assert found.flink and found.job_server
     with pytest.raises(UsageError, match=r"do not fit.*Received: Flink 1\.19\.3 .*job server for 1\.20 .*Next: --jar"):

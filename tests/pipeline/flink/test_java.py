@@ -29,7 +29,8 @@ def test_there_is_none() -> None:
 
 @pytest.mark.parametrize("said", ['openjdk version "17.0.15" 2025-04-15', 'openjdk version "11" 2018'])
 def test_that_of_path(said: str, tmp_path: Path) -> None:
-    assert java.find() == str(_java(tmp_path, said))
+    wanted = _java(tmp_path, said)
+    assert java.find() == str(wanted)
 
 
 def test_java_home_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
