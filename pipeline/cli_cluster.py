@@ -37,7 +37,9 @@ def up(
     ] = None,
 ) -> None:
     """Starts it, unless it runs, and waits until it takes jobs. All of it listens on loopback alone."""
-    cluster, started = local.up(local.Settings(slots, memory, tuple(jar or ())))
+    cluster, started = local.up(
+        local.Settings(slots, memory, tuple(jar or ())), lambda text: cli_output.say(f"warning {text}")
+    )
     cli_output.say(
         f"{'started' if started else 'runs already:'} Flink {cluster.flink}, job server of Beam {cluster.beam}, "
         f"{cluster.slots} slots"

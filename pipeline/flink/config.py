@@ -142,9 +142,10 @@ def flink_settings(folder: Path, ports: Ports, slots: int, memory: Memory) -> di
         "taskmanager.memory.jvm-metaspace.size": f"{_METASPACE_MB}m",
         "taskmanager.memory.jvm-overhead.min": f"{_OVERHEAD_MB}m",
         "taskmanager.memory.jvm-overhead.max": f"{_OVERHEAD_MB}m",
-        # A TaskManager that died is missed after some seconds, and its job goes on with the next one.
+        # A TaskManager that died is missed after two failed calls; one that hangs, after the timeout, which must leave
+        # room for a machine that is busy. Its job goes on with the next one.
         "heartbeat.interval": 1000,
-        "heartbeat.timeout": 8000,
+        "heartbeat.timeout": 20000,
         "heartbeat.rpc-failure-threshold": 2,
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": 3,

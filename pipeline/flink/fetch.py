@@ -175,7 +175,7 @@ def _from_maven(folder: Path, name: str) -> None:
         found = Path(JavaJarServer.local_jar(url, cache_dir=str(folder)))
     except Exception as error:
         raise MillraceError(
-            f"Beam's job server can't be fetched: {name}: {str(error)[:400]}. Next: the network, {_OFFLINE}. "
+            f"Beam's job server can't be fetched: {name}: {_first_sentence(error)}. Next: the network, {_OFFLINE}. "
             "Where only this jar is missing, scripts/job_server.py puts one together from its parts"
         ) from error
     checksum = _published(url)
@@ -183,6 +183,11 @@ def _from_maven(folder: Path, name: str) -> None:
         _verify(found, checksum[1], checksum[0])
     if found != folder / name:  # a build of Beam's own sources
         shutil.copyfile(found, folder / name)
+
+
+def _first_sentence(error: Exception) -> str:
+    """Of Beam's message, which goes on about its mirror."""
+    return str(error).partition(". ")[0][:400]
 
 
 def _published(url: str) -> tuple[str, str] | None:

@@ -3,24 +3,26 @@
 import contextlib
 import dataclasses
 import fcntl
+import logging
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import MillraceError
-from pipeline.flink import config, fetch, java, jobs, running, state
+from pipeline.flink import config, fetch, java, jobs, loopback, running, state
 from pipeline.flink.config import HOST, Memory, Ports
 from pipeline.flink.jars import Flink, JobServer, check, given
 from pipeline.flink.state import Cluster
 from pipeline.flink.status import dead
 
 MEMORY_MB = 1024
+_LOG = logging.getLogger(__name__)
 _READY_SECONDS = 90.0
 _LOCK_SECONDS = 120.0
 _POLL_SECONDS = 0.1
@@ -42,11 +44,12 @@ class Settings:
     jars: tuple[str, ...] = ()
 
 
-def up(settings: Settings = Settings()) -> tuple[Cluster, bool]:
+def up(settings: Settings = Settings(), warn: Callable[[str], None] = _LOG.warning) -> tuple[Cluster, bool]:
     """Starts a cluster, unless one runs; returns when it takes jobs.
 
     Args:
       settings: of a new one.
+      warn: told what may go wrong later.
 
     Returns:
       The cluster, and whether it was started now.
@@ -63,11 +66,11 @@ def up(settings: Settings = Settings()) -> tuple[Cluster, bool]:
         _end(folder)
         memory = Memory.of(settings.memory)
         program = java.find()
-        flink, job_server = _jars(settings.jars)
+        flink, job_server = _jars(settings.jars, warn)
         _enough_memory(settings.memory)
         _clear(folder)
         try:
-            cluster = _start(folder, settings, memory, program, flink, job_server)
+            cluster = _start(folder, settings, memory, program, flink, job_server, warn)
         except BaseException:
             running.stop(folder, first=["taskmanager"])
             raise
@@ -122,11 +125,13 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def _jars(paths: Sequence[str]) -> tuple[Flink, JobServer]:
+def _jars(paths: Sequence[str], warn: Callable[[str], None]) -> tuple[Flink, JobServer]:
     """Those given, and the rest out of the cache or fetched."""
     known = given(paths)
     flink, job_server = known.flink or fetch.flink(), known.job_server or fetch.job_server()
     check(flink, job_server)
+    if job_server.beam != fetch.beam_version():
+        warn(f"the job server is of Beam {job_server.beam}, the workers of {fetch.beam_version()}: jobs may differ")
     return flink, job_server
 
 
@@ -156,7 +161,13 @@ def available_mb(table: Path = Path("/proc/meminfo")) -> int | None:
 
 
 def _start(
-    folder: Path, settings: Settings, memory: Memory, program: str, flink: Flink, job_server: JobServer
+    folder: Path,
+    settings: Settings,
+    memory: Memory,
+    program: str,
+    flink: Flink,
+    job_server: JobServer,
+    warn: Callable[[str], None],
 ) -> Cluster:
     slots = settings.slots or os.cpu_count() or 1
     ports = config.free_ports()
@@ -169,7 +180,11 @@ def _start(
     }
     logged = [f"-Dlog4j.configurationFile=file:{conf / 'log4j.properties'}", f"-Djava.io.tmpdir={folder / 'tmp'}"]
     packages = "org.apache.flink.runtime"
-    class_path = [*flink.jars, job_server.jar]
+    ahead = folder / "conf" / "loopback.jar"
+    if not loopback.write(job_server.jar, ahead):
+        warn(f"Beam {job_server.beam} is not known to listen on loopback alone: who reaches this machine can run jobs")
+    beam_path = [path for path in (ahead, job_server.jar) if path.exists()]
+    class_path = [*flink.jars, *beam_path]
     started = {
         "pool": running.start(
             "pool",
@@ -208,7 +223,7 @@ def _start(
             java.command(
                 program,
                 [f"-Xmx{config.JOB_SERVER_HEAP_MB}m", f"-Djava.io.tmpdir={folder / 'tmp'}"],
-                [job_server.jar],
+                beam_path,
                 "org.apache.beam.runners.flink.FlinkJobServerDriver",
                 f"--flink-master={HOST}:{ports.rest}",
                 f"--flink-conf-dir={conf}",

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from io import BufferedWriter
 from pathlib import Path
 
 _FOLDER = "MILLRACE_CLUSTER"
@@ -41,7 +42,7 @@ def start(
         )
 
 
-def open_log(folder: Path, name: str):  # type: ignore[no-untyped-def]
+def open_log(folder: Path, name: str) -> BufferedWriter:
     """The log of a process, to append to."""
     return log_path(folder, name).open("ab")
 

@@ -10,7 +10,6 @@ import traceback
 from multiprocessing.connection import wait
 from pathlib import Path
 
-_DESCRIPTOR = "url: {}"
 _CONNECT_SECONDS = 30
 
 
