@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 
 from pipeline import image
-from pipeline.beam import arguments, known, place, settings, versions
+from pipeline.beam import NODES, arguments, known, place, settings, versions
 from pipeline.beam.choice import choices
 from pipeline.beam.engines import ENGINES, Engine
 from pipeline.config import RunConfig
@@ -44,6 +44,27 @@ def of_options(config: RunConfig) -> list[str]:
     return list(dict.fromkeys(problem for one in asked for problem in _wrong(*one, ENGINES[config.beam_runner])))
 
 
+def of_spec(config: RunConfig) -> list[str]:
+    """What is wrong with the options of a run whose nodes are containers of a cluster; nothing is asked."""
+    engine = ENGINES[config.beam_runner]
+    problems = of_options(config)
+    if problems or not engine.by_size:
+        return problems
+    given = [dict(settings.options_of(config, node)) for node in NODES]
+    if engine.places and not all(any(name in options for name in engine.places) for options in given):
+        flags = " or ".join(f"--beam {name}=HOST:PORT" for name in engine.places)
+        return [f"--beam-runner {engine.name}: a container has no cluster beside it. Expected {flags}"]
+    for options in given:
+        problems += [
+            f"--beam {name}={options[name]}: in a container this is the container itself. "
+            f"Expected an address that the cluster's network knows, such as jobserver.beam:8099"
+            for name in (*engine.places, "artifact_endpoint")
+            if name in options and place.is_here(options[name])
+        ]
+        problems += _missing(engine, options)
+    return list(dict.fromkeys(problems))
+
+
 def _wrong(flag: str, key: str, value: str, engine: Engine) -> Iterable[str]:
     if _SECRETIVE.search(key):
         yield (
@@ -52,7 +73,11 @@ def _wrong(flag: str, key: str, value: str, engine: Engine) -> Iterable[str]:
         )
     elif key in settings.OURS:
         yield from _wrong_of_ours(key, value)
-    elif others := [other for other in ENGINES if other != engine.name and key.startswith(f"{other}_")]:
+    elif others := [
+        other.name
+        for other in ENGINES.values()
+        if other.by_size and other != engine and key.startswith(f"{other.name}_")
+    ]:
         yield f"{flag}{key}: is of {others[0]}. Received: --beam-runner {engine.name}. Next: --beam-runner {others[0]}"
     elif key not in engine.own:
         yield from _wrong_of_beam(flag, key, value, engine)
