@@ -13,7 +13,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.utils import dependency_utils
 
 from pipeline import image, tasks
-from pipeline.beam import NODES, arguments
+from pipeline.beam import NODES, arguments, place
 from pipeline.beam.engines import ENGINES
 from pipeline.config import RunConfig
 from pipeline.dag import build_pipeline
@@ -132,3 +132,13 @@ def test_direct_runs_jobs_in_process_and_asks_no_network() -> None:
     runner = create_runner(ENGINES["direct"].runner)
     assert isinstance(runner, FnApiRunner)
     assert "prism" not in inspect.getsource(inspect.getmodule(FnApiRunner) or FnApiRunner).lower()
+
+
+def test_arguments_tell_whose_workers_are_elsewhere() -> None:
+    state.write(CLUSTER)
+    assert place.of_arguments(_of()) is None
+    assert place.of_arguments(_of(beam_nodes=())) is None
+    assert place.of_arguments(_of(beam_options=("job_endpoint=jobs.beam:8099",))) == "jobs.beam"
+    far = ("job_endpoint=localhost:1", "environment_type=EXTERNAL", "environment_config=pool:5")
+    assert place.of_arguments(_of(beam_options=far)) == "pool"
+    assert place.of_arguments(_of(beam_runner="dataflow")) == "Dataflow"
