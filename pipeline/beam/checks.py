@@ -32,6 +32,22 @@ def check(task: Task, config: RunConfig) -> None:
     raise_all(UsageError, f"--beam-runner {config.beam_runner}: the Beam jobs can't run so:", problems)
 
 
+def check_prediction(config: RunConfig) -> None:
+    """The same for `millrace predict`, whose answers are put together in a folder of this machine.
+
+    Raises:
+      UsageError: with all that is wrong.
+    """
+    engine = ENGINES[config.beam_runner]
+    problems = of_options(config)
+    if not problems and engine.by_size:
+        options = dict(arguments.on_cluster(config, "BulkInferrer"))
+        problems = [*_missing(engine, options), *unreachable(engine, options)]
+        if workers := place.workers(options, engine.places):
+            problems.append(f"predict: workers on {workers} can't write to this machine. Next: --beam-runner local")
+    raise_all(UsageError, f"--beam-runner {config.beam_runner}: the Beam jobs can't run so:", problems)
+
+
 def of_options(config: RunConfig) -> list[str]:
     """What is wrong with the options by themselves; nothing is asked."""
     texts = [text for text in config.beam_nodes if "." in text.partition("=")[0]]

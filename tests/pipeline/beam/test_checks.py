@@ -122,6 +122,15 @@ def test_the_cluster_of_this_machine(listening: str, closed: str, caplog: pytest
     )
 
 
+def test_a_prediction_needs_workers_of_this_machine(listening: str) -> None:
+    near = RunConfig("t", beam_runner="flink", beam_options=(f"job_endpoint={listening}",))
+    checks.check_prediction(near)
+    checks.check_prediction(RunConfig("t"))
+    far = RunConfig("t", beam_runner="flink", beam_options=(f"job_endpoint={listening}", "environment_type=DOCKER"))
+    with pytest.raises(UsageError, match="workers on containers can't write to this machine"):
+        checks.check_prediction(far)
+
+
 def test_dataflow_needs_project_region_and_buckets() -> None:
     said = _refused("temp_location=s3://b/t", beam_runner="dataflow")
     for expected in (
