@@ -68,7 +68,7 @@ def predict(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # it logs the traceback of what it then raises
-    from pipeline.beam import arguments
+    from pipeline.beam import arguments, checks
     from pipeline.predict import models, served
     from pipeline.predict.request import Request
     from pipeline.predict.run import predict as answer
@@ -76,6 +76,7 @@ def predict(
     asked = tasks.load(task)
     here = remote_root.brought(root, task, "serving") if model is None else root
     config = RunConfig(task, root=here, **engine)
+    checks.check_prediction(config)
     folder, number = served.at(model) if model is not None else served.served(config.serving, version)
     with _without_notices():
         models.load(folder)

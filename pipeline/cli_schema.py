@@ -252,6 +252,9 @@ def _again(record: Mapping[str, Any]) -> str:
     for name in ("root", "data", "span", "window", "serving_log", "beam_runner"):
         if config.get(name, defaults.get(name)) != defaults.get(name):
             command += [f"--{name.replace('_', '-')}", str(config[name])]
+    for flag, field in (("--beam", "beam_options"), ("--beam-node", "beam_nodes")):
+        for option in config.get(field, ()):
+            command += [flag, str(option)]
     for override in config.get("overrides", ()):
         command += ["--set", str(override)]
     return shlex.join(command)

@@ -5,7 +5,10 @@ brings there what a node needs, and sends back what it made. Parameters of nodes
 that a result is found in the cache wherever the next node runs; `local` says which folder is meant.
 """
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 _folders: dict[str, str] = {}
 
@@ -38,3 +41,21 @@ def named(path: str) -> str:
 def stand_ins() -> dict[str, str]:
     """Root -> the folder that stands for it, for another process to be told."""
     return dict(_folders)
+
+
+@contextmanager
+def in_bucket(artifacts: Iterable[Any]) -> Iterator[None]:
+    """Has artifacts be in the bucket itself meanwhile: workers on other machines have no folder that stands for it.
+
+    Args:
+      artifacts: with an attribute `uri`.
+    """
+    changed = list(artifacts)
+    own = [artifact.uri for artifact in changed]
+    for artifact in changed:
+        artifact.uri = named(artifact.uri)
+    try:
+        yield
+    finally:
+        for artifact, uri in zip(changed, own, strict=True):
+            artifact.uri = uri

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 
 from pipeline import image
-from pipeline.beam import arguments, known, place, settings, versions
+from pipeline.beam import FROM_BUCKETS, NODES, arguments, known, place, settings, versions
 from pipeline.beam.choice import choices
 from pipeline.beam.engines import ENGINES, Engine
 from pipeline.config import RunConfig
@@ -32,6 +32,22 @@ def check(task: Task, config: RunConfig) -> None:
     raise_all(UsageError, f"--beam-runner {config.beam_runner}: the Beam jobs can't run so:", problems)
 
 
+def check_prediction(config: RunConfig) -> None:
+    """The same for `millrace predict`, whose answers are put together in a folder of this machine.
+
+    Raises:
+      UsageError: with all that is wrong.
+    """
+    engine = ENGINES[config.beam_runner]
+    problems = of_options(config)
+    if not problems and engine.by_size:
+        options = dict(arguments.on_cluster(config, "BulkInferrer"))
+        problems = [*_missing(engine, options), *unreachable(engine, options)]
+        if workers := place.workers(options, engine.places):
+            problems.append(f"predict: workers on {workers} can't write to this machine. Next: --beam-runner local")
+    raise_all(UsageError, f"--beam-runner {config.beam_runner}: the Beam jobs can't run so:", problems)
+
+
 def of_options(config: RunConfig) -> list[str]:
     """What is wrong with the options by themselves; nothing is asked."""
     texts = [text for text in config.beam_nodes if "." in text.partition("=")[0]]
@@ -44,6 +60,40 @@ def of_options(config: RunConfig) -> list[str]:
     return list(dict.fromkeys(problem for one in asked for problem in _wrong(*one, ENGINES[config.beam_runner])))
 
 
+def of_spec(config: RunConfig) -> list[str]:
+    """What is wrong with the options of a run whose nodes are containers of a cluster; nothing is asked."""
+    engine = ENGINES[config.beam_runner]
+    problems = of_options(config)
+    if problems or not engine.by_size:
+        return problems
+    given = [dict(settings.options_of(config, node)) for node in NODES]
+    if engine.places and not all(any(name in options for name in engine.places) for options in given):
+        flags = " or ".join(f"--beam {name}=HOST:PORT" for name in engine.places)
+        return [f"--beam-runner {engine.name}: a container has no cluster beside it. Expected {flags}"]
+    for options in given:
+        problems += [
+            f"--beam {name}={options[name]}: in a container this is the container itself. "
+            f"Expected an address that the cluster's network knows, such as jobserver.beam:8099"
+            for name in (*engine.places, "artifact_endpoint")
+            if name in options and place.is_here(options[name])
+        ]
+        problems += _missing(engine, options)
+    only_here = [node for node in NODES if node not in FROM_BUCKETS and (node != "BulkInferrer" or config.predict)]
+    for node in only_here:
+        if settings.forced(config, node) == "local":
+            continue
+        workers = place.workers(dict(arguments.on_cluster(config, node)), engine.places)
+        problems += [_only_here(node, workers)] if workers else []
+    return list(dict.fromkeys(problems))
+
+
+def _only_here(node: str, workers: str) -> str:
+    return (
+        f"{node}: works on a copy of the bucket on its own machine, which workers on {workers} can't reach. "
+        f"Next: --beam-node {node}=local"
+    )
+
+
 def _wrong(flag: str, key: str, value: str, engine: Engine) -> Iterable[str]:
     if _SECRETIVE.search(key):
         yield (
@@ -52,7 +102,11 @@ def _wrong(flag: str, key: str, value: str, engine: Engine) -> Iterable[str]:
         )
     elif key in settings.OURS:
         yield from _wrong_of_ours(key, value)
-    elif others := [other for other in ENGINES if other != engine.name and key.startswith(f"{other}_")]:
+    elif others := [
+        other.name
+        for other in ENGINES.values()
+        if other.by_size and other != engine and key.startswith(f"{other.name}_")
+    ]:
         yield f"{flag}{key}: is of {others[0]}. Received: --beam-runner {engine.name}. Next: --beam-runner {others[0]}"
     elif key not in engine.own:
         yield from _wrong_of_beam(flag, key, value, engine)
@@ -179,6 +233,8 @@ def _beyond_reach(task: Task, config: RunConfig, node: str, workers: str | None)
     if workers is None:
         return []
     problems = []
+    if _FAR.fullmatch(config.root) and node not in FROM_BUCKETS:
+        problems.append(_only_here(node, workers))
     if workers == "Dataflow" and not config.root.startswith("gs://"):
         problems.append(f"--root {config.root}: Dataflow can't reach it. Expected gs://BUCKET/FOLDER")
     shared = settings.is_set(config, settings.SHARED_FOLDERS) and workers != "Dataflow"

@@ -3,9 +3,11 @@
 import ipaddress
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
+
+from pipeline.beam.engines import ENGINES
 
 _OF_THIS_MACHINE = re.compile(r"\[(local|auto)\]|local(\[.*\])?|localhost")
 _SCHEME = re.compile(r"^[a-z]+://")
@@ -56,6 +58,13 @@ def workers(options: Mapping[str, str], places: tuple[str, ...]) -> str | None:
     if kind == "EXTERNAL" and not is_here(pool):
         return host(pool) or "an unknown host"
     return "containers" if kind == "DOCKER" else None
+
+
+def of_arguments(arguments: Sequence[str]) -> str | None:
+    """As `workers`, of a node's arguments; None for a runner in process."""
+    options = dict(argument.removeprefix("--").partition("=")[::2] for argument in arguments)
+    engine = next((one for one in ENGINES.values() if one.by_size and one.runner == options.get("runner")), None)
+    return workers(options, engine.places) if engine else None
 
 
 def external(options: Mapping[str, str]) -> str:

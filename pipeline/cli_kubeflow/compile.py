@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from pipeline import cli_output, tasks
+from pipeline.beam import settings as engines
+from pipeline.cli_beam import BeamNodes, BeamOptions, BeamProfile, BeamRunner
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError, nearest
 from pipeline.lite import MAX_DIFFERENCE
@@ -45,6 +47,10 @@ def compile_(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Default of the parameter cache: every node again.")
     ] = False,
+    beam_runner: BeamRunner = None,
+    beam: BeamOptions = None,
+    beam_node: BeamNodes = None,
+    beam_profile: BeamProfile = None,
     resource: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,6 +108,7 @@ def compile_(
         predict=predict,
         predict_out=predict_out,
         metadata_service=metadata,
+        **engines.given(beam_runner, beam, beam_node, beam_profile),
     )
     given: dict[str, Any] = {"image": image, "service_account": service_account, "notify": notify}
     given = {name: value for name, value in given.items() if value is not None}

@@ -15,6 +15,7 @@ import yaml
 from google.protobuf import json_format
 
 from pipeline import image, tasks
+from pipeline.beam import checks as beam
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError, nearest, raise_all
 from pipeline.kubeflow import spec as specs
@@ -87,6 +88,7 @@ def check(config: RunConfig, target: str) -> None:
             f"data: task {config.task!r} reads {source.path}, which is not in the image. "
             "Next: --data s3://… or gs://…, or name the bucket in the task"
         )
+    problems += beam.of_spec(config)
     raise_all(UsageError, f"Task {config.task!r} can't run on {target} so:", problems)
 
 

@@ -30,7 +30,7 @@ from tfx.orchestration.portable import (
 from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
 
 from components.serving_check import embedded
-from pipeline import schema, tasks
+from pipeline import mirrored, schema, tasks
 from pipeline.config import RunConfig
 from pipeline.dag import build_pipeline
 from pipeline.errors import MillraceError, UsageError, nearest, raise_all
@@ -233,13 +233,30 @@ def executed(graph: bytes, node_id: str, around: Around | None = None) -> tuple[
     return state, info.execution_id if info else 0
 
 
+def beam_arguments(graph: bytes, node_id: str) -> list[str]:
+    """A node's; empty where it does not work with Beam.
+
+    Args:
+      graph: the compiled pipeline.
+      node_id: of the node.
+    """
+    deployment = runner_utils.extract_local_deployment_config(pipeline_pb2.Pipeline.FromString(graph))
+    if node_id not in deployment.executor_specs:
+        return []  # a resolver
+    return list(getattr(runner_utils.extract_executor_spec(deployment, node_id), "beam_pipeline_args", ()))
+
+
 def _surrounded(kind: type[Any], around: Around) -> type[Any]:
     """An executor operator of TFX's that does something before and after."""
 
     class Surrounded(kind):
         def run_executor(self, execution_info: data_types.ExecutionInfo, *more: Any) -> Any:
             with around(execution_info):
-                return super().run_executor(execution_info, *more)
+                told = super().run_executor(execution_info, *more)
+            for listed in told.output_artifacts.values():
+                for artifact in listed.artifacts:
+                    artifact.uri = str(mirrored.local(artifact.uri))
+            return told
 
     return Surrounded
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import strategies, tasks
+from pipeline.beam.engines import ENGINES
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError, nearest
 from pipeline.ingest import files
@@ -201,8 +202,8 @@ def plan(config: RunConfig) -> list[tuple[str, str]]:
 
 
 def engines(config: RunConfig) -> dict[str, str]:
-    """Node -> which engine runs its Beam jobs, and why; empty where each node does so in its own process."""
-    if config.beam_runner == "local":
+    """Node -> which engine runs its Beam jobs, and why; empty where there is nothing to choose."""
+    if not ENGINES[config.beam_runner].by_size:
         return {}
     from pipeline.beam import choice
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import mirrored
+from pipeline.beam import IN_BUCKETS, place
 from pipeline.config import RunConfig
 from pipeline.errors import MillraceError, UsageError
 from pipeline.ingest import files
@@ -303,8 +304,16 @@ def launch_committed(ir: bytes, node: str, config: RunConfig, run_id: str) -> tu
     mirrored.stand_in(config.root, config.mirror)
     mirror = Mirror.of(config)
 
+    in_bucket = node in IN_BUCKETS and place.of_arguments(graph.beam_arguments(ir, node)) is not None
+
     @contextlib.contextmanager
     def around(info: Any) -> Iterator[None]:
+        if in_bucket:
+            with mirrored.in_bucket(
+                artifact for given in (info.input_dict, info.output_dict) for artifact in _all(given)
+            ):
+                yield
+            return
         mirror.bring(_uris(info.input_dict, mirror))
         yield
         for uri in _uris(info.output_dict, mirror):
@@ -343,8 +352,12 @@ def _bring_results(config: RunConfig, run_id: str) -> None:
 
 
 def _uris(artifacts: Mapping[str, Iterable[Any]], mirror: Mirror) -> list[str]:
-    found = {artifact.uri for listed in artifacts.values() for artifact in listed}
+    found = {artifact.uri for artifact in _all(artifacts)}
     return sorted(uri for uri in found if Path(uri).is_relative_to(mirror.home))
+
+
+def _all(artifacts: Mapping[str, Iterable[Any]]) -> Iterator[Any]:
+    return (artifact for listed in artifacts.values() for artifact in listed)
 
 
 def _relate_runs(store: Any) -> None:

@@ -168,6 +168,18 @@ def test_settings_of_the_task_are_compiled_in_and_a_job_s_come_to_them() -> None
     )
 
 
+def test_where_beam_jobs_run_is_compiled_in() -> None:
+    beam = {"beam_runner": "flink", "beam_options": ("job_endpoint=jobs:8099",), "beam_nodes": ("Transform=local",)}
+    spec = next(yaml.safe_load_all(compiler.compiled(_config("kfp", **beam), _settings("kfp"), "kfp")))
+    args = spec["deploymentSpec"]["executors"]["exec-transform"]["container"]["args"]
+    settings = json.loads(args[args.index("--config") + 1])
+    values = {
+        name: parameter["defaultValue"] for name, parameter in spec["root"]["inputDefinitions"]["parameters"].items()
+    }
+    config = container.configured(settings, values)
+    assert {name: getattr(config, name) for name in beam} == beam
+
+
 @pytest.mark.parametrize(
     ("target", "changes", "expected"),
     [
@@ -177,6 +189,19 @@ def test_settings_of_the_task_are_compiled_in_and_a_job_s_come_to_them() -> None
         ("kfp", {"serving_log": "/log"}, "--serving-log /log"),
         ("kfp", {"predict": "rows.csv"}, "--predict rows.csv"),
         ("kfp", {"predict": "s3://b/rows.csv", "predict_out": "out"}, "--predict-out out"),
+        ("kfp", {"beam_runner": "flink"}, "a container has no cluster beside it. Expected --beam job_endpoint="),
+        ("kfp", {"beam_options": ("s3_endpont_url=x",)}, "Beam has no such option. Did you mean 's3_endpoint_url'?"),
+        (
+            "kfp",
+            {"beam_runner": "flink", "beam_options": ("job_endpoint=127.0.0.1:8099",)},
+            "--beam job_endpoint=127.0.0.1:8099: in a container this is the container itself",
+        ),
+        (
+            "kfp",
+            {"beam_runner": "flink", "beam_options": ("job_endpoint=jobs:8099",)},
+            "Transform: works on a copy of the bucket on its own machine, which workers on jobs can't reach",
+        ),
+        ("vertex", {"beam_runner": "dataflow", "beam_options": ("project=p",)}, "region: dataflow needs it"),
         ("kfp", {"metadata_service": "nonsense"}, "--metadata: expected HOST:PORT. Received: nonsense"),
     ],
 )
