@@ -156,7 +156,7 @@ def _of_cluster(task: Task, config: RunConfig) -> list[str]:
         if same not in asked:
             asked.add(same)
             problems += _missing(engine, options)
-            problems += unreachable(engine, options)
+            problems += unreachable(engine, options) or _of_older_code(options)
             allowed = settings.is_set(config, settings.ALLOW_VERSION_MISMATCH)
             problems += versions.problems(engine.name, options, engine.jar, allowed)
         problems += _beyond_reach(task, config, node, place.workers(options, engine.places))
@@ -215,6 +215,17 @@ def _answers(host: str, port: int) -> bool:
 def _of_this_machine() -> tuple[str, ...]:
     found = state.read()
     return (found.job_endpoint, found.worker_pool) if found else ()
+
+
+def _of_older_code(options: Mapping[str, str]) -> list[str]:
+    """Whether the workers of this machine's cluster have the code that they were started with, and that is another now."""
+    found = state.read()
+    if not found or options.get("environment_config") != found.worker_pool or found.code == image.fingerprint():
+        return []
+    return [
+        "the workers of this machine's cluster have the project's code of when it was started, and that has changed "
+        "since. Next: millrace cluster down, then millrace cluster up"
+    ]
 
 
 def _warn_of_this_machine(options: Mapping[str, str]) -> None:

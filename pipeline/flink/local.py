@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import image
 from pipeline.errors import MillraceError
 from pipeline.flink import config, fetch, java, jobs, loopback, running, state
 from pipeline.flink.config import HOST, Memory, Ports
@@ -245,6 +246,7 @@ def _start(
         beam=job_server.beam,
         folder=str(folder),
         pids={},
+        code=image.fingerprint(),
     )
     _wait(cluster, ports, started)
     return dataclasses.replace(cluster, pids=_oldest(running.found(folder)))

@@ -22,6 +22,7 @@ class Cluster:
       beam: the version of the job server.
       folder: logs and files of its own.
       pids: process's name -> its id.
+      code: fingerprint of the project's code that its workers have, see pipeline/image.py.
     """
 
     rest: str
@@ -32,6 +33,7 @@ class Cluster:
     beam: str
     folder: str
     pids: dict[str, int]
+    code: str = ""
 
 
 def home() -> Path:

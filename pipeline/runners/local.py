@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import strategies, tasks
+from pipeline.beam import leftovers
 from pipeline.beam.engines import ENGINES
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError, nearest
@@ -151,6 +152,7 @@ def _run_locked(
         if not config.cache:
             shutil.rmtree(config.training, ignore_errors=True)
         processes.warm_up(folder / "logs" / "millrace.log")
+        leftovers.cancel(config)
         try:
             execution.run(report.start)
         except MillraceError:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline import tasks
+from pipeline import image
 from pipeline.beam import checks, versions
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError
@@ -112,10 +113,13 @@ def test_a_job_server_of_another_beam(flink: Callable[[str], str], tmp_path: Pat
 
 
 def test_the_cluster_of_this_machine(listening: str, closed: str, caplog: pytest.LogCaptureFixture) -> None:
-    state.write(state.Cluster("http://127.0.0.1:1", listening, listening, 2, "1.19.3", "2.62.0", "/f", {}))
+    code = image.fingerprint()
+    state.write(state.Cluster("http://127.0.0.1:1", listening, listening, 2, "1.19.3", "2.62.0", "/f", {}, code))
     _check()
     assert f"the cluster's job server is of Beam 2.62.0, Python's is {HERE}" in caplog.text
-    state.write(state.Cluster("http://127.0.0.1:1", closed, listening, 2, "1.19.3", HERE, "/f", {}))
+    state.write(state.Cluster("http://127.0.0.1:1", listening, listening, 2, "1.19.3", HERE, "/f", {}, "other"))
+    assert "has changed since. Next: millrace cluster down, then millrace cluster up" in _refused()
+    state.write(state.Cluster("http://127.0.0.1:1", closed, listening, 2, "1.19.3", HERE, "/f", {}, code))
     assert (
         f"job_endpoint: {closed} is not reachable. Expected an engine there. Next: millrace cluster status"
         in _refused()

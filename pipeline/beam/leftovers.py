@@ -1,0 +1,48 @@
+"""Jobs that a run left on a Flink when it was killed: they take slots, and nobody waits for what they write."""
+
+import logging
+
+from pipeline.beam import NODES, arguments, place
+from pipeline.config import RunConfig
+from pipeline.errors import MillraceError
+from pipeline.flink import jobs, state
+
+_LOG = logging.getLogger(__name__)
+
+
+def cancel(config: RunConfig) -> list[str]:
+    """Cancels them; called while the task's root is locked, so that no live run has any.
+
+    A job is told by its name, which has the task, the node and the root. Where Flink does not answer nothing is done:
+    whether it is there was checked before, and a run must not fail for a courtesy.
+
+    Args:
+      config: of the run that begins.
+
+    Returns:
+      The names of the jobs.
+    """
+    if config.beam_runner != "flink":
+        return []
+    found: list[str] = []
+    for node in NODES:
+        try:
+            if rest := _rest(dict(arguments.on_cluster(config, node))):
+                found += [job.name for job in jobs.cancel(rest, arguments.job_name(config, node))]
+        except MillraceError as error:
+            _LOG.info("jobs of a dead run, if there are any, go on: %s", error)
+            return found
+    if found:
+        _LOG.warning("cancelled what a dead run left on Flink: %s", ", ".join(found))
+    return found
+
+
+def _rest(options: dict[str, str]) -> str | None:
+    """The REST address of the Flink that these options lead to; None where they do not tell."""
+    here = state.read()
+    if here and options.get("job_endpoint") == here.job_endpoint:
+        return here.rest
+    master = options.get("flink_master", "")
+    if place.port(master) is None:
+        return None
+    return master if "://" in master else f"http://{master}"
