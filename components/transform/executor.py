@@ -11,7 +11,9 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import tensorflow_transform as tft
@@ -65,7 +67,7 @@ class Executor(tfx_transform.Executor):
         )
         folder = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
         fileio.makedirs(folder)
-        with tempfile.TemporaryDirectory(prefix=".temp", dir=folder) as temporary:
+        with _temporary(folder) as temporary:
             spread = by_shard.spread(
                 self._beam_pipeline_args, self._make_beam_pipeline, os.path.join(temporary, "spread")
             )
@@ -124,6 +126,18 @@ class Executor(tfx_transform.Executor):
         analysis = {k: v for k, v in output_dict.items() if k != standard_component_specs.TRANSFORMED_EXAMPLES_KEY}
         self._by_tfx(input_dict, analysis, exec_properties)
         return Written(folder, schema.SerializeToString(deterministic=True))
+
+
+@contextmanager
+def _temporary(folder: str) -> Iterator[str]:
+    """A folder for workers, too, whoever they run as: `tempfile` would make one for this user alone."""
+    path = os.path.join(folder, f".temp-{uuid.uuid4().hex}")
+    fileio.makedirs(path)
+    try:
+        yield path
+    finally:
+        with suppress(fileio.NotFoundError):
+            fileio.rmtree(path)
 
 
 def _is_plain(examples: types.Artifact) -> bool:

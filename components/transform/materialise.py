@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,8 @@ def materialise_all(spread: Spread, transform: Transforming, splits: Mapping[str
     for name, part in zip(names, spread.each("Transform", Materialise(transform), jobs, JSON), strict=True):
         fileio.rename(part, name, overwrite=True)
     for folder in splits:
-        fileio.rmtree(f"{folder}/{_PARTS}")
+        with suppress(fileio.NotFoundError):  # a bucket has no empty folders
+            fileio.rmtree(f"{folder}/{_PARTS}")
 
 
 def materialise(

@@ -168,7 +168,9 @@ def by_information(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"word": tft.apply_vocabulary(words, made), "id": tf.cast(dense(inputs["id"]), tf.int64)}
 
 
+@pytest.mark.parametrize("runner", ["FnApiRunner", "DirectRunner"])
 def test_what_only_beam_can_analyse_is_left_to_tfx(
+    runner: str,
     write_examples: Callable[..., Any],
     transform: Callable[..., Any],
     tmp_path: Path,
@@ -176,6 +178,6 @@ def test_what_only_beam_can_analyse_is_left_to_tfx(
 ) -> None:
     monkeypatch.setattr(analysis.passes, "run", lambda *_: pytest.fail("it was analysed here"))
     examples = write_examples(tmp_path / "examples", {"train": [rows(0, 120)], "eval": [rows(120, 30)]})
-    made = transform(Executor, examples, SCHEMA, by_information, tmp_path / "made")
+    made = transform(Executor, examples, SCHEMA, by_information, tmp_path / "made", runner)
     assert len(made.vocabularies()["informative"].splitlines()) == 3
     assert made.rows("eval")["id"].ravel().tolist() == list(range(120, 150))
