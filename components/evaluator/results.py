@@ -77,7 +77,9 @@ def _computations(config: tfma.EvalConfig) -> list[Any]:
 
 def _metrics(task: Task, columns: Columns, found: Found, config: tfma.EvalConfig) -> Iterator[tuple[Any, Any]]:
     """Each slice: TFMA's key of it, and its metrics by TFMA's keys."""
-    keys = {key for computation in _computations(config) for key in computation.keys if not key.name.startswith("_")}
+    keys = dict.fromkeys(
+        key for computation in _computations(config) for key in computation.keys if not key.name.startswith("_")
+    )
     models = {model_name(model, baseline=BASELINE in columns.answers): model for model in columns.answers}
     for cut in found.cuts:
         by_class = _by_class(task.label, columns, cut) if isinstance(task.label, Classes) else {}
