@@ -241,7 +241,8 @@ class GraphRun:
             begun()
             graph = self._call(_compile, self._config, self._folder.name)
             self._states = {
-                node.id: NodeState(node.id, "skipped" if node.skipped else "waiting") for node in graph.nodes
+                node.id: NodeState(node.id, "skipped" if node.skipped else "waiting", engine=node.engine)
+                for node in graph.nodes
             }
             upstream = {node.id: node.upstream for node in graph.nodes}
             while self._start_ready(graph.ir, upstream) or self._jobs:
