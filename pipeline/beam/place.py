@@ -81,5 +81,6 @@ def external(options: Mapping[str, str]) -> str:
         except ValueError:
             return ""
         return str(loaded.get("url", ""))
-    prefix, _, address = options.get("environment_options", "").partition("=")
+    option = options.get("environment_options") or options.get("environment_option") or ""
+    prefix, _, address = option.partition("=")
     return config or (address if prefix == "external_service_address" else "")

@@ -72,7 +72,7 @@ def preflight(config: RunConfig) -> Task:
         files.list_files(config.predict)
     if task.serving.server != "embedded":
         task.serving.engine()
-    if config.beam_runner != "local" or config.beam_options:
+    if config.beam_runner != "local" or config.beam_options or config.beam_nodes:
         beam.check(task, config)
     selection.check(task.source.at(config.data), task.split, task.columns, config.span, config.window)
     return task
