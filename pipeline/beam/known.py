@@ -18,6 +18,7 @@ class Option:
       repeats: whether it may be given more than once.
       type: makes its value of a text; None takes any.
       choices: the values that there are; empty takes any.
+      default: what Beam takes where none is given.
       everywhere: whether it is of files or of the in-process runner, and so is for nodes that go to no cluster, too.
     """
 
@@ -26,6 +27,7 @@ class Option:
     repeats: bool
     type: Callable[[str], Any] | None
     choices: tuple[str, ...]
+    default: Any
     everywhere: bool
 
 
@@ -45,6 +47,7 @@ def options() -> Mapping[str, Option]:
                 repeats=type(action).__name__ == "_AppendAction",
                 type=action.type,
                 choices=tuple(map(str, action.choices or ())),
+                default=action.default,
                 everywhere=group.__name__ in _EVERYWHERE,
             )
     return found

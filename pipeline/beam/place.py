@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.beam.engines import ENGINES
+from pipeline.beam.engines import ENGINES, Engine
 
 _OF_THIS_MACHINE = re.compile(r"\[(local|auto)\]|local(\[.*\])?|localhost")
 _SCHEME = re.compile(r"^[a-z]+://")
@@ -62,9 +62,14 @@ def workers(options: Mapping[str, str], places: tuple[str, ...]) -> str | None:
 
 def of_arguments(arguments: Sequence[str]) -> str | None:
     """As `workers`, of a node's arguments; None for a runner in process."""
+    engine = engine_of(arguments)
     options = dict(argument.removeprefix("--").partition("=")[::2] for argument in arguments)
-    engine = next((one for one in ENGINES.values() if one.by_size and one.runner == options.get("runner")), None)
     return workers(options, engine.places) if engine else None
+
+
+def engine_of(arguments: Sequence[str]) -> Engine | None:
+    """The cluster's engine that a node's arguments name; None for a runner in process."""
+    return next((one for one in ENGINES.values() if one.by_size and f"--runner={one.runner}" in arguments), None)
 
 
 def external(options: Mapping[str, str]) -> str:
@@ -76,5 +81,6 @@ def external(options: Mapping[str, str]) -> str:
         except ValueError:
             return ""
         return str(loaded.get("url", ""))
-    prefix, _, address = options.get("environment_options", "").partition("=")
+    option = options.get("environment_options") or options.get("environment_option") or ""
+    prefix, _, address = option.partition("=")
     return config or (address if prefix == "external_service_address" else "")

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from pipeline.beam import place
+from pipeline.beam import known, place
 
 _JAR = re.compile(r"beam-runners-(flink|spark)-([\d.]+)-job-server-(\d+\.\d+(?:\.\d+)?)")
 _SECONDS = 3.0
@@ -63,7 +63,7 @@ def problems(engine: str, options: Mapping[str, str], jar: str | None, allow_bea
     if engine != "flink" or not master:
         return found
     cluster = of_flink(master)
-    asked = there[0] if there else options.get("flink_version")
+    asked = there[0] if there else options.get("flink_version") or str(known.options()["flink_version"].default)
     if cluster and asked and minor(asked) != minor(cluster):
         source = PurePath(named).name if there else f"flink_version={asked}"
         found.append(

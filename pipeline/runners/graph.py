@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, p
 
 from components.serving_check import embedded
 from pipeline import mirrored, schema, tasks
+from pipeline.beam import place
 from pipeline.config import RunConfig
 from pipeline.dag import build_pipeline
 from pipeline.errors import MillraceError, UsageError, nearest, raise_all
@@ -96,7 +98,12 @@ def compile_graph(config: RunConfig, run_id: str) -> Graph:
     ir = compile_ir(config, run_id)
     clear_dead_executions(config)
     _reuse_earlier(ir, LockedMetadata(_connection(ir)))
-    return Graph(ir.SerializeToString(), tuple(_nodes(ir)))
+    compiled = ir.SerializeToString()
+    engines = {node.id: place.engine_of(beam_arguments(compiled, node.id)) for node in _nodes(ir)}
+    return Graph(
+        compiled,
+        tuple(replace(node, engine=engine.name) if (engine := engines[node.id]) else node for node in _nodes(ir)),
+    )
 
 
 def compile_ir(config: RunConfig, run_id: str) -> pipeline_pb2.Pipeline:

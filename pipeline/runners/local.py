@@ -73,7 +73,7 @@ def preflight(config: RunConfig) -> Task:
         files.list_files(config.predict)
     if task.serving.server != "embedded":
         task.serving.engine()
-    if config.beam_runner != "local" or config.beam_options:
+    if config.beam_runner != "local" or config.beam_options or config.beam_nodes:
         beam.check(task, config)
     selection.check(task.source.at(config.data), task.split, task.columns, config.span, config.window)
     return task
@@ -243,7 +243,8 @@ class GraphRun:
             begun()
             graph = self._call(_compile, self._config, self._folder.name)
             self._states = {
-                node.id: NodeState(node.id, "skipped" if node.skipped else "waiting") for node in graph.nodes
+                node.id: NodeState(node.id, "skipped" if node.skipped else "waiting", engine=node.engine)
+                for node in graph.nodes
             }
             upstream = {node.id: node.upstream for node in graph.nodes}
             while self._start_ready(graph.ir, upstream) or self._jobs:

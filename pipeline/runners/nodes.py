@@ -12,11 +12,13 @@ class Node:
       id: its name.
       upstream: ids of the nodes that it waits for.
       skipped: left out by `--from` or `--to`.
+      engine: the cluster's that its Beam jobs go to; None where they stay in its process, or there are none.
     """
 
     id: str
     upstream: tuple[str, ...]
     skipped: bool
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class NodeState:
       cpu_seconds: core-seconds that it has cost; 0 before it has ended.
       error: the message where it failed.
       progress: how far it is, where it says so.
+      engine: see Node.
     """
 
     id: str
@@ -54,6 +57,7 @@ class NodeState:
     cpu_seconds: float = 0.0
     error: str | None = None
     progress: str | None = None
+    engine: str | None = None
 
     def record(self) -> dict[str, Any]:
         """As in run.json."""
@@ -63,4 +67,4 @@ class NodeState:
             "cached": self.state == "cached",
             "peak_mb": self.peak_mb,
             "cpu_seconds": round(self.cpu_seconds, 3),
-        }
+        } | ({"engine": self.engine} if self.engine else {})

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,15 +200,29 @@ def test_every_flag_reaches_the_configuration(millrace: Any, tmp_path: Path, mon
     ]
 
 
+def test_a_plan_says_which_engine_runs_a_node(millrace: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "plan", lambda config: [("ExampleGen", "run"), ("Trainer", "run")])
+    code, out, _ = millrace("run", "--plan", "--json", "--beam-runner", "flink", "--beam-node", "Transform=cluster")
+    assert (code, json.loads(out)) == (
+        0,
+        [
+            {"node": "ExampleGen", "plan": "run", "engine": "local: data.csv, 1.92 MB < 2 GB"},
+            {"node": "Trainer", "plan": "run", "engine": ""},
+        ],
+    )
+
+
 def test_resume_takes_up_the_last_run_that_failed_with_its_own_settings(
     millrace: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved = {"task": "taxi_tips", "root": "elsewhere", "overrides": ["training.steps=3"], "cache": False}
+    saved |= {"beam_runner": "direct", "beam_nodes": ["Transform.parallelism=2"]}
     record(tmp_path, "taxi_tips", "20260101T000000", outcome="failed", exit_code=1, config=saved)
     asked: list[RunConfig] = []
     monkeypatch.setattr(local, "plan", lambda config: asked.append(config) or [])
     assert millrace("run", "--root", str(tmp_path), "--resume", "--plan")[0] == 0
-    assert asked == [RunConfig("taxi_tips", root=str(tmp_path), overrides=("training.steps=3",), cache=True)]
+    config = RunConfig("taxi_tips", root=str(tmp_path), overrides=("training.steps=3",), cache=True)
+    assert asked == [replace(config, beam_runner="direct", beam_nodes=("Transform.parallelism=2",))]
     monkeypatch.chdir(tmp_path.parent)
     assert millrace("run", "--root", tmp_path.name, "--resume", "--plan")[0] == 0
     assert asked[1] == asked[0]

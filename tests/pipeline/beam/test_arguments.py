@@ -19,6 +19,8 @@ from pipeline.config import RunConfig
 from pipeline.dag import build_pipeline
 from pipeline.errors import UsageError
 from pipeline.flink import state
+from pipeline.runners import graph
+from pipeline.runners.nodes import NodeState
 
 CLUSTER = state.Cluster("http://127.0.0.1:8081", "127.0.0.1:41", "127.0.0.1:42", 3, "1.19.3", "2.77.0", "/f", {})
 
@@ -34,6 +36,16 @@ def _beam_nodes(pipeline: Pipeline) -> dict[str, list[str]]:
         for node in pipeline.components
         if isinstance(node, BaseBeamComponent)
     }
+
+
+def test_the_compiled_graph_says_which_engine_a_node_has(tmp_path: Path) -> None:
+    state.write(CLUSTER)
+    config = RunConfig("taxi_tips", root=str(tmp_path), beam_runner="flink", beam_nodes=("Transform=cluster",))
+    engines = {node.id: node.engine for node in graph.compile_graph(config, "run").nodes}
+    assert {node for node, engine in engines.items() if engine} == {"Transform"}
+    assert engines["Transform"] == "flink"
+    assert NodeState("Transform", engine="flink").record()["engine"] == "flink"
+    assert "engine" not in NodeState("Trainer").record()
 
 
 def test_in_process_nodes_are_told_so_in_the_words_that_components_look_for(tmp_path: Path) -> None:

@@ -100,6 +100,7 @@ def test_flink_and_its_job_server_have_to_fit(flink: Callable[[str], str], tmp_p
     _check(f"flink_master={new}", f"flink_job_server_jar={jar}")
     said = _refused(f"flink_master={old}", f"flink_job_server_jar={jar}")
     assert f"flink_master: {old} is Flink 1.18.1, and {jar.name} is for 1.19" in said
+    assert "and flink_version=2." in _refused(f"flink_master={new}")  # Beam's own choice
     assert "Next: --beam flink_version=1.18" in _refused(f"flink_master={old}", "flink_version=1.19")
 
 
