@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import tasks
-from pipeline import image
+from pipeline import image, tasks
 from pipeline.beam import checks, versions
 from pipeline.config import RunConfig
 from pipeline.errors import UsageError

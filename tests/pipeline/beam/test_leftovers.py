@@ -54,7 +54,9 @@ class Answers(http.server.BaseHTTPRequestHandler):
 def flink() -> Iterator[Flink]:
     """A Flink with four jobs."""
     with Flink() as server:
-        own, other = (arguments.job_name(RunConfig("taxi_tips", root=root), "Transform") for root in ("/somewhere", "/b"))
+        own, other = (
+            arguments.job_name(RunConfig("taxi_tips", root=root), "Transform") for root in ("/somewhere", "/b")
+        )
         for number, (name, told) in enumerate(
             [(own, "RUNNING"), (own, "FINISHED"), (other, "RUNNING"), ("somebody's", "RUNNING")]
         ):
