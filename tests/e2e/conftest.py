@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from browsing import DESKTOP, PHONE, Open, browser, open_page, wrong_figures
 from e2e_support import Run, run
+from flink_cluster import flink_cluster
 
 from pipeline.sources import bundled_taxi_trips
 
-__all__ = ["browser", "open_page"]
+__all__ = ["browser", "flink_cluster", "open_page"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
