@@ -127,7 +127,7 @@ def answers(model: SessionModel, label: Label, columns: Mapping[str, np.ndarray]
 def _parts(files: Sequence[str], most: int) -> Iterator[np.ndarray]:
     """Rows: few at first, as a model may be slow and takes its time to get ready, then more."""
     size = _FIRST
-    for batch in inference.batches(files):
+    for batch in (batch for file in sorted(files) for batch in inference.batches(file)):
         start = 0
         while start < len(batch) and most > 0:
             part = batch[start : start + min(size, most)]
