@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.evaluator import inference
+from components.evaluator import comparison
 from pipeline.features.base import INT_MISSING
 from pipeline.report.sections.model import influence, rows
 from pipeline.task import Task
@@ -20,7 +20,7 @@ def test_answers_and_targets_are_the_evaluators(tiny: Task, tiny_data: Any, expo
     asked = rows.of_files(path, tiny.label, tiny_data.raw_files)
     assert asked is not None
     raw = np.array(tiny_data.raw, object)
-    assert asked.answers == pytest.approx(inference.answers(SessionModel(path), raw, tiny.label), abs=1e-6)
+    assert asked.answers == pytest.approx(comparison.answers(SessionModel(path), raw, tiny.label), abs=1e-6)
     assert asked.target.ravel().tolist() == tiny_data.columns["tips_label"].ravel().tolist()
     assert (asked.rows, asked.seconds_a_row < 1) == (300, True)
     assert asked.answer(asked.columns) == pytest.approx(asked.answers, abs=1e-6)
