@@ -28,6 +28,7 @@ from tfx.dsl.io import fileio
 
 from components import remote_files
 from components.threads import in_order
+from pipeline.beam import leftovers
 from pipeline.errors import ERRORS, ExitCode, MillraceError
 from pipeline.ingest import files
 
@@ -185,14 +186,18 @@ def run(pipeline: Any, name: str) -> None:
       MillraceError: the job failed.
     """
     with _stop_raises():
-        result = pipeline.run()
+        result = None
         try:
+            result = pipeline.run()
             result.wait_until_finish()
         except Exception as error:
             raise MillraceError(f"{name}: the Beam job failed: {_cause(str(error))}") from error
         except BaseException:
             _LOG.warning("%s: stopped; the Beam job is cancelled", name)
-            result.cancel()
+            with suppress(Exception):
+                if result is not None:
+                    result.cancel()
+            leftovers.cancel_own(pipeline.options.get_all_options())
             raise
 
 

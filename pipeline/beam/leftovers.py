@@ -1,6 +1,13 @@
-"""Jobs that a run left on a Flink when it was killed: they take slots, and nobody waits for what they write."""
+"""Jobs on a Flink that nobody waits for any more: of a node that is stopped, of a run that was killed.
+
+They would take slots and write what nobody reads. A stopped node asks Beam's job server first, but that only forgets the
+job: Flink goes on with it until it is told by its own address.
+"""
 
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 from pipeline.beam import NODES, arguments, place
 from pipeline.config import RunConfig
@@ -37,12 +44,24 @@ def cancel(config: RunConfig) -> list[str]:
     return found
 
 
-def _rest(options: dict[str, str]) -> str | None:
+def cancel_own(options: Mapping[str, Any]) -> None:
+    """Cancels a node's own job, as far as its options tell where Flink is.
+
+    Args:
+      options: Beam's, of the job.
+    """
+    rest, name = _rest(options), options.get("job_name")
+    if rest and name:
+        with suppress(MillraceError):
+            jobs.cancel(rest, name)
+
+
+def _rest(options: Mapping[str, Any]) -> str | None:
     """The REST address of the Flink that these options lead to; None where they do not tell."""
     here = state.read()
     if here and options.get("job_endpoint") == here.job_endpoint:
         return here.rest
-    master = options.get("flink_master", "")
+    master = str(options.get("flink_master") or "")
     if place.port(master) is None:
         return None
     return master if "://" in master else f"http://{master}"

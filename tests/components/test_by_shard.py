@@ -79,6 +79,7 @@ class _Job:
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.options = PipelineOptions([])
 
     def run(self) -> "_Job":
         return self

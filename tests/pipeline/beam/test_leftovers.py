@@ -86,3 +86,11 @@ def test_nothing_is_asked_where_there_is_no_flink(closed: str) -> None:
     assert leftovers.cancel(silent) == []
     unknown = RunConfig("taxi_tips", beam_runner="flink", beam_options=(f"job_endpoint={closed}",))
     assert leftovers.cancel(unknown) == []
+
+
+def test_a_stopped_node_cancels_its_own_job(flink: Flink) -> None:
+    address = flink.rest.removeprefix("http://")
+    leftovers.cancel_own({"job_name": flink.jobs[0]["name"], "flink_master": address, "job_endpoint": None})
+    leftovers.cancel_own({"job_name": "another", "flink_master": address})
+    leftovers.cancel_own({"job_name": flink.jobs[0]["name"], "flink_master": "[auto]"})
+    assert flink.cancelled == ["0"]
