@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-NEXT = ".venv/bin/python local_runner.py --beam-runner flink --beam-node all=cluster"
+NEXT = ".venv/bin/python local_runner.py --no-cache --beam-runner flink --beam-node all=cluster"
 
 
 @app.command()

@@ -35,7 +35,7 @@ def test_up_hands_on_its_flags_and_says_where_it_listens(monkeypatch: pytest.Mon
         "started Flink 1.19.3, job server of Beam 2.77.0, 2 slots",
         "page    http://127.0.0.1:8081",
         "logs    /x/logs",
-        "next    .venv/bin/python local_runner.py --beam-runner flink --beam-node all=cluster",
+        "next    .venv/bin/python local_runner.py --no-cache --beam-runner flink --beam-node all=cluster",
     ]
     assert said[1].stderr.startswith("runs already: Flink 1.19.3")
 
