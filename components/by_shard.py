@@ -34,6 +34,7 @@ from pipeline.ingest import files
 
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S")
 _LOG = logging.getLogger(__name__)
 _IN_PROCESS = "--runner=FnApiRunner"
 _RESULT, _ERROR = b"r", b"e"
@@ -115,22 +116,64 @@ class Workers:
         """See Spread: the job has ended when the first result is given."""
         if not items:
             return
-        folder = f"{self._folder}/{uuid.uuid4().hex}"
-        fileio.makedirs(folder)
-        try:
-            pipeline = self._make_pipeline()
+        with self._passed_on() as folder:
+            pipeline, told = self._called(name, function, items, form, folder)
+            _ = told | "Settle" >> beam.Reshuffle() | "Results" >> beam.Map(_settled, folder)
+            run(pipeline, name)
+            for index in range(len(items)):
+                yield _result(_place(folder, index), form)
+
+    def whole(
+        self,
+        name: str,
+        function: Callable[[T], R],
+        items: Sequence[T],
+        form: Form[R],
+        together: Callable[[Iterator[R]], S],
+        form_together: Form[S],
+    ) -> S:
+        """One function of what another gives for each item, in their order; one worker calls it, so nothing is held here.
+
+        Args:
+          name: see Spread.
+          function: see Spread.
+          items: see Spread.
+          form: of its results.
+          together: of all of these, which are read one after the other.
+          form_together: of what that gives.
+
+        Raises:
+          MillraceError: see Spread.
+        """
+        with self._passed_on() as folder:
+            pipeline, told = self._called(name, function, items, form, folder)
             _ = (
-                pipeline
-                | "Shards" >> beam.Create(list(enumerate(items)), reshuffle=True)
-                | name >> beam.ParDo(_Call(function, form.dump, folder))
+                told
+                | "Together" >> beam.combiners.ToList()
+                | f"All of {name}" >> beam.ParDo(_Together(together, form.load, form_together.dump, folder))
                 | "Settle" >> beam.Reshuffle()
                 | "Results" >> beam.Map(_settled, folder)
             )
             run(pipeline, name)
-            for index in range(len(items)):
-                yield _result(folder, index, form)
+            return _result(_place(folder, 0), form_together)
+
+    @contextmanager
+    def _passed_on(self) -> Iterator[str]:
+        """A folder for results, removed at the end."""
+        folder = f"{self._folder}/{uuid.uuid4().hex}"
+        fileio.makedirs(folder)
+        try:
+            yield folder
         finally:
             _remove(folder, self._folder)
+
+    def _called(
+        self, name: str, function: Callable[[T], R], items: Sequence[T], form: Form[R], folder: str
+    ) -> tuple[Any, Any]:
+        """A pipeline, and the collection of (index, place of the result)."""
+        pipeline = self._make_pipeline()
+        elements = pipeline | "Shards" >> beam.Create(list(enumerate(items)), reshuffle=True)
+        return pipeline, elements | name >> beam.ParDo(_Call(function, form.dump, folder))
 
 
 def _remove(folder: str, above: str) -> None:
@@ -142,7 +185,7 @@ def _remove(folder: str, above: str) -> None:
 
 
 class _Call(beam.DoFn):
-    """Calls the function; an error for the user is a result, too, so that Beam does not try again."""
+    """Calls the function of an item."""
 
     def __init__(self, function: Callable[[Any], Any], dump: Callable[[Any], bytes], folder: str) -> None:
         self._function, self._dump, self._folder = function, dump, folder
@@ -151,14 +194,39 @@ class _Call(beam.DoFn):
         """Yields the place of an item's result."""
         remote_files.register()
         index, item = element
-        try:
-            told = _RESULT + self._dump(self._function(item))
-        except MillraceError as error:
-            told = _ERROR + _json([int(error.exit_code), str(error)])
-        path = f"{self._folder}/{index:06d}-{uuid.uuid4().hex}"
-        with files.create(path) as stream:
-            stream.write(told)
-        yield index, path
+        yield index, _told(lambda: self._dump(self._function(item)), f"{self._folder}/{index:06d}")
+
+
+class _Together(beam.DoFn):
+    """Calls the function of all results."""
+
+    def __init__(
+        self,
+        function: Callable[[Iterator[Any]], Any],
+        load: Callable[[bytes], Any],
+        dump: Callable[[Any], bytes],
+        folder: str,
+    ) -> None:
+        self._function, self._load, self._dump, self._folder = function, load, dump, folder
+
+    def process(self, places: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """Yields the place of its result."""
+        remote_files.register()
+        form = Form(self._dump, self._load)
+        results = (_result(path, form) for _, path in sorted(places))
+        yield 0, _told(lambda: self._dump(self._function(results)), f"{self._folder}/all")
+
+
+def _told(compute: Callable[[], bytes], prefix: str) -> str:
+    """The place of a result, of this attempt alone; an error for the user is one, too, so that Beam does not try again."""
+    try:
+        told = _RESULT + compute()
+    except MillraceError as error:
+        told = _ERROR + _json([int(error.exit_code), str(error)])
+    path = f"{prefix}-{uuid.uuid4().hex}"
+    with files.create(path) as stream:
+        stream.write(told)
+    return path
 
 
 def _settled(result: tuple[int, str], folder: str) -> None:
@@ -168,9 +236,13 @@ def _settled(result: tuple[int, str], folder: str) -> None:
         stream.write(path.encode())
 
 
-def _result(folder: str, index: int, form: Form[R]) -> R:
+def _place(folder: str, index: int) -> str:
+    """Of the result that counts."""
     with files.open_binary(f"{folder}/{index:06d}") as stream:
-        path = stream.read().decode()
+        return stream.read().decode()
+
+
+def _result(path: str, form: Form[R]) -> R:
     with files.open_binary(path) as stream:
         told = stream.read()
     if told[:1] == _ERROR:

@@ -3,6 +3,7 @@
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tfx import types
@@ -13,8 +14,11 @@ from tfx.utils import io_utils, json_utils, path_utils
 
 from components import by_shard, remote_files
 from components.artifacts import FORCED, VERDICTS
-from components.evaluator import results
-from components.evaluator.inference import columns_of
+from components.evaluator import loaded
+from components.evaluator.inference import Ask
+from components.evaluator.judge import FORM as JUDGED
+from components.evaluator.judge import Judge
+from components.evaluator.part import FORM
 from components.shards import Shard, shards
 from pipeline import mirrored, tasks
 from pipeline.evidence import report
@@ -30,7 +34,8 @@ FORCE_REASON = "force_reason"
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Writes what TFMA reads, `evidence.json` beside it, and the blessing as TFX's own executor does.
 
-    With any Beam runner but the in-process one its workers ask the models; metrics and plots are computed here, on columns.
+    With any Beam runner but the in-process one its workers ask the models, and one of them measures: this process holds no
+    row.
     """
 
     def Do(
@@ -56,28 +61,29 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
         rows = [shard for artifact in examples for shard in shards(artifact, split)]
-        asked, spread = paths, None
-        if not by_shard.in_process(self._beam_pipeline_args):
-            asked, rows = (
-                {name: mirrored.named(path) for name, path in paths.items()},
-                [_named(shard) for shard in rows],
-            )
-            spread = by_shard.spread(self._beam_pipeline_args, self._make_beam_pipeline, mirrored.named(uri))
-        columns, standing = columns_of(
-            task,
-            rows,
-            _schema(input_dict),
-            asked[CANDIDATE],
-            asked.get(BASELINE),
-            baselines[0].uri if baselines else "",
-            spread,
+        standing = (
+            Standing("compared", uri=baselines[0].uri)
+            if baselines
+            else _without_artifact(exec_properties["watched"], candidate.uri)
         )
-        if not baselines:
-            standing = _without_artifact(exec_properties["watched"], candidate.uri)
-        found = report.measure(task, columns)
+        judge = Judge(task, standing, split, str(exec_properties.get("force") or ""), paths)
+        schema = _schema(input_dict).SerializeToString()
+        if by_shard.in_process(self._beam_pipeline_args):
+            ask = Ask(task, schema, paths[CANDIDATE], paths.get(BASELINE))
+            try:
+                judged = judge(map(ask, rows))
+            finally:
+                loaded.forget()
+        else:
+            found = {name: mirrored.named(path) for name, path in paths.items()}
+            workers = by_shard.Workers(self._make_beam_pipeline, mirrored.named(uri))
+            ask = Ask(task, schema, found[CANDIDATE], found.get(BASELINE))
+            judged = workers.whole("Ask", ask, [_named(shard) for shard in rows], FORM, judge, JUDGED)
+        evidence = judged.checked().evidence
         with brought.sent(uri) as folder:
-            results.write(task, columns, found, paths, folder)
-        evidence = report.report(task, columns, standing, split, str(exec_properties.get("force") or ""), found)
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            for name, content in judged.files.items():
+                Path(folder, name).write_bytes(content)
         for verdict in evidence["verdicts"]:
             logging.log(logging.INFO if verdict["passed"] else logging.WARNING, "%s", verdict["reason"])
         io_utils.write_string_file(f"{uri}/{report.NAME}", json.dumps(evidence, indent=1) + "\n")

@@ -4,7 +4,7 @@ The same function asks about a shard in this process and in the workers of a Bea
 are served. What the baseline can't do is said, while the candidate's failures are raised.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,14 +12,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.by_shard import Spread
 from components.evaluator import by_columns, loaded
 from components.evaluator.comparison import NotComparable, answers, baseline_of, compared, told
-from components.evaluator.part import FORM, Part, joined
+from components.evaluator.part import Part
 from components.evaluator.slices import Slices
 from components.shards import Shard
-from pipeline.evidence.report import Columns
-from pipeline.evidence.standing import Standing
 from pipeline.evidence.tables import BASELINE, CANDIDATE
 from pipeline.export import LABELS_SIGNATURE
 from pipeline.remote import brought
@@ -28,38 +25,6 @@ from serving.errors import ServingError
 from serving.session import SessionModel
 
 _BATCH = 8192
-
-
-def columns_of(
-    task: Task,
-    shards: Sequence[Shard],
-    schema: schema_pb2.Schema,
-    candidate: str,
-    baseline: str | None,
-    uri: str = "",
-    spread: Spread | None = None,
-) -> tuple[Columns, Standing]:
-    """Runs both models over the rows.
-
-    Args:
-      task: whose label and slices are wanted.
-      shards: of the rows.
-      schema: of the rows.
-      candidate: path of a SavedModel.
-      baseline: likewise; None on a first run.
-      uri: of the baseline's artifact, for the record.
-      spread: who asks the models; None: this process does, shard by shard.
-
-    Raises:
-      DataBlocked: there is no row.
-      ServingError: the candidate does not load, or fails on the rows.
-    """
-    standing = Standing("none") if baseline is None else Standing("compared", uri=uri)
-    ask = Ask(task, schema.SerializeToString(), candidate, baseline)
-    try:
-        return joined(spread.each("Ask", ask, shards, FORM) if spread else map(ask, shards), standing)
-    finally:
-        loaded.forget()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,29 @@ def test_no_items_make_no_job(tmp_path: Path) -> None:
         raise AssertionError
 
     assert list(by_shard.Workers(never, str(tmp_path)).each("None", Squared(), [], by_shard.JSON)) == []
+
+
+@dataclass(frozen=True)
+class Total:
+    """A function of all results."""
+
+    limit: int = 1000
+
+    def __call__(self, found: Iterator[list[int]]) -> int:
+        squares = [square for _, square in found]
+        if sum(squares) > self.limit:
+            raise DataBlocked(f"{sum(squares)} is too much")
+        return squares[0] * 1000 + sum(squares)
+
+
+def test_one_worker_has_all_results_in_their_order(tmp_path: Path) -> None:
+    workers = by_shard.Workers(_pipeline, str(tmp_path / ".spread"))
+    assert workers.whole("Square", Squared(), [5, 1, 2], by_shard.JSON, Total(), by_shard.JSON) == 25_030
+    with pytest.raises(DataBlocked, match=r"^30 is too much$"):
+        workers.whole("Square", Squared(), [5, 1, 2], by_shard.JSON, Total(29), by_shard.JSON)
+    with pytest.raises(DataBlocked, match=r"^row 1 is bad$"):
+        workers.whole("Square", Squared(bad=1), [5, 1, 2], by_shard.JSON, Total(), by_shard.JSON)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_an_error_for_the_user_keeps_its_class_and_text(tmp_path: Path) -> None:

@@ -32,11 +32,12 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, json_utils
 
 from components.evaluator import by_columns, executor, inference
-from components.evaluator.inference import columns_of
+from components.evaluator.inference import Ask
 from components.evaluator.part import FORM, joined
 from components.evaluator.slices import Slices
 from pipeline import evaluation
 from pipeline.errors import DataBlocked
+from pipeline.evidence.report import Columns
 from pipeline.evidence.standing import Standing
 from pipeline.export import SERVING_SIGNATURE, Trained, _Session, export
 from pipeline.expressions import Column
@@ -50,6 +51,14 @@ from pipeline.task import Task
 from pipeline.transform_graph import TransformGraph
 from serving.errors import ServingError
 from serving.session import SessionModel
+
+
+def columns_of(
+    task: Task, shards: Any, schema: schema_pb2.Schema, candidate: str, baseline: str | None, uri: str = ""
+) -> tuple[Columns, Standing]:
+    """What the models say, asked in this process."""
+    standing = Standing("none") if baseline is None else Standing("compared", uri=uri)
+    return joined(map(Ask(task, schema.SerializeToString(), candidate, baseline), shards), standing)
 
 
 @pytest.fixture(scope="module")
