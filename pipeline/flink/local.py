@@ -24,7 +24,7 @@ from pipeline.flink.status import dead
 
 MEMORY_MB = 1024
 _LOG = logging.getLogger(__name__)
-_READY_SECONDS = 90.0
+_READY_SECONDS = 240.0
 _LOCK_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 _PROJECT = Path(__file__).resolve().parents[2]
