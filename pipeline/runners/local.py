@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline import strategies, tasks
-from pipeline.beam import leftovers
 from pipeline.beam.engines import ENGINES
 from pipeline.config import RunConfig
 from pipeline.errors import DataBlocked, ExitCode, MillraceError, UsageError, nearest
@@ -152,7 +151,7 @@ def _run_locked(
         if not config.cache:
             shutil.rmtree(config.training, ignore_errors=True)
         processes.warm_up(folder / "logs" / "millrace.log")
-        leftovers.cancel(config)
+        _cancel_leftovers(config)
         try:
             execution.run(report.start)
         except MillraceError:
@@ -186,6 +185,13 @@ def _run_locked(
     reporting.add(folder, record, report)
     remote_root.end(config, folder)
     return record
+
+
+def _cancel_leftovers(config: RunConfig) -> None:
+    if ENGINES[config.beam_runner].by_size:
+        from pipeline.beam import leftovers
+
+        leftovers.cancel(config)
 
 
 def plan(config: RunConfig) -> list[tuple[str, str]]:
