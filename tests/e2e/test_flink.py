@@ -1,6 +1,6 @@
 """The taxi task on a real Flink of this machine: what it makes is what a local run makes.
 
-The large set, 1.5 million rows with a TaskManager killed in the middle, takes minutes: MILLRACE_SLOW=1 asks for it.
+The large set, 1.5 million rows with a TaskManager killed in the middle, takes minutes: `make slow` asks for it.
 """
 
 import json
@@ -20,7 +20,7 @@ from pipeline.flink import running, state
 
 FLAGS = ("--beam-runner", "flink", "--beam-node", "all=cluster")
 ON_WORKERS = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator")
-SLOW = pytest.mark.skipif(not os.environ.get("MILLRACE_SLOW"), reason="takes minutes: set MILLRACE_SLOW=1")
+SLOW = pytest.mark.skipif(not os.environ.get("MILLRACE_SLOW"), reason="takes minutes: make slow")
 
 pytestmark = pytest.mark.usefixtures("flink_cluster")
 
