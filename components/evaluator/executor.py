@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import replace
 from typing import Any
 
 from tfx import types
@@ -15,14 +14,14 @@ from components import by_shard, remote_files
 from components.artifacts import FORCED, VERDICTS
 from components.evaluator import results
 from components.evaluator.inference import columns_of
-from components.shards import Shard, shards
+from components.shards import shards
 from pipeline import mirrored, tasks
 from pipeline.evidence import report
 from pipeline.evidence.standing import Standing
 from pipeline.evidence.tables import BASELINE, CANDIDATE
+from pipeline.ingest import files
 from pipeline.push import history
 from pipeline.push.versions import Places
-from pipeline.remote import brought
 
 FORCE_REASON = "force_reason"
 
@@ -31,6 +30,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     """Writes what TFMA reads, `evidence.json` beside it, and the blessing as TFX's own executor does.
 
     With any Beam runner but the in-process one its workers ask the models; metrics and plots are computed here, on columns.
+    Where the rows are in a bucket, since workers don't reach this machine, they find models and room for answers there, too.
     """
 
     def Do(
@@ -56,13 +56,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
         rows = [shard for artifact in examples for shard in shards(artifact, split)]
-        asked, spread = paths, None
+        asked, room, spread = paths, uri, None
+        if any(files.scheme(artifact.uri) for artifact in examples):
+            asked, room = {name: mirrored.named(path) for name, path in paths.items()}, mirrored.named(uri)
         if not by_shard.in_process(self._beam_pipeline_args):
-            asked, rows = (
-                {name: mirrored.named(path) for name, path in paths.items()},
-                [_named(shard) for shard in rows],
-            )
-            spread = by_shard.spread(self._beam_pipeline_args, self._make_beam_pipeline, mirrored.named(uri))
+            spread = by_shard.spread(self._beam_pipeline_args, self._make_beam_pipeline, f"{room}/.spread")
         columns, standing = columns_of(
             task,
             rows,
@@ -75,20 +73,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if not baselines:
             standing = _without_artifact(exec_properties["watched"], candidate.uri)
         found = report.measure(task, columns)
-        with brought.sent(uri) as folder:
-            results.write(task, columns, found, paths, folder)
+        results.write(task, columns, found, paths, uri)
         evidence = report.report(task, columns, standing, split, str(exec_properties.get("force") or ""), found)
         for verdict in evidence["verdicts"]:
             logging.log(logging.INFO if verdict["passed"] else logging.WARNING, "%s", verdict["reason"])
         io_utils.write_string_file(f"{uri}/{report.NAME}", json.dumps(evidence, indent=1) + "\n")
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         bless(blessing, evidence, candidate, baselines, exec_properties)
-
-
-def _named(shard: Shard) -> Shard:
-    """As workers find it, who have no folder that stands for a bucket."""
-    columns = mirrored.named(shard.columns) if shard.columns else None
-    return replace(shard, records=mirrored.named(shard.records), columns=columns)
 
 
 def _schema(input_dict: dict[str, list[types.Artifact]]) -> Any:
