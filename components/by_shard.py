@@ -36,7 +36,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 S = TypeVar("S")
 _LOG = logging.getLogger(__name__)
-_IN_PROCESS = "--runner=FnApiRunner"
+IN_PROCESS = "--runner=FnApiRunner"
 _RESULT, _ERROR = b"r", b"e"
 _PYTHON_ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*", re.MULTILINE)
 
@@ -93,7 +93,7 @@ def spread(beam_args: Sequence[str] | None, make_pipeline: Callable[[], Any], fo
 
 def in_process(beam_args: Sequence[str] | None) -> bool:
     """Whether the runner is the in-process one."""
-    return _IN_PROCESS in (beam_args or ())
+    return IN_PROCESS in (beam_args or ())
 
 
 class Threads:

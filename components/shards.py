@@ -1,14 +1,18 @@
 """The files of an Examples artifact, with what ExampleGen said about each in its index of columns."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, artifact_utils
 from tfx.utils import io_utils
 
 from components import remote_files
+from pipeline.errors import DataBlocked
 from pipeline.ingest import columnar
+from pipeline.remote import brought
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,19 @@ def shards(examples: Artifact, split: str) -> list[Shard]:
         Shard(path, columns[number] if columns else None, shard.span, shard.digest)
         for number, (path, shard) in enumerate(zip(records, about, strict=True))
     ]
+
+
+@contextmanager
+def brought_here(shard: Shard) -> Iterator[Shard]:
+    """A shard whose rows are read more than once, or by what knows no buckets: its columns, or the records of one without.
+
+    Raises:
+      DataBlocked: as the block raises it, with the shard's own name.
+      MillraceError: it can't be brought.
+    """
+    path = shard.columns or shard.records
+    with brought.here(path) as local:
+        try:
+            yield replace(shard, columns=local) if shard.columns else replace(shard, records=local)
+        except DataBlocked as error:
+            raise DataBlocked(str(error).replace(local, path)) from error

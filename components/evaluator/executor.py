@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,14 @@ from components.evaluator.inference import Ask
 from components.evaluator.judge import FORM as JUDGED
 from components.evaluator.judge import Judge
 from components.evaluator.part import FORM
-from components.shards import Shard, shards
+from components.shards import shards
 from pipeline import mirrored, tasks
 from pipeline.evidence import report
 from pipeline.evidence.standing import Standing
 from pipeline.evidence.tables import BASELINE, CANDIDATE
+from pipeline.ingest import files
 from pipeline.push import history
 from pipeline.push.versions import Places
-from pipeline.remote import brought
 
 FORCE_REASON = "force_reason"
 
@@ -35,7 +34,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     """Writes what TFMA reads, `evidence.json` beside it, and the blessing as TFX's own executor does.
 
     With any Beam runner but the in-process one its workers ask the models, and one of them measures: this process holds no
-    row.
+    row. Where the rows are in a bucket, since workers don't reach this machine, they find models and room for answers there,
+    too.
     """
 
     def Do(
@@ -61,40 +61,33 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         uri = artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY])
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
         rows = [shard for artifact in examples for shard in shards(artifact, split)]
+        asked, room = paths, uri
+        if any(files.scheme(artifact.uri) for artifact in examples):
+            asked, room = {name: mirrored.named(path) for name, path in paths.items()}, mirrored.named(uri)
         standing = (
             Standing("compared", uri=baselines[0].uri)
             if baselines
             else _without_artifact(exec_properties["watched"], candidate.uri)
         )
+        ask = Ask(task, _schema(input_dict).SerializeToString(), asked[CANDIDATE], asked.get(BASELINE))
         judge = Judge(task, standing, split, str(exec_properties.get("force") or ""), paths)
-        schema = _schema(input_dict).SerializeToString()
         if by_shard.in_process(self._beam_pipeline_args):
-            ask = Ask(task, schema, paths[CANDIDATE], paths.get(BASELINE))
             try:
                 judged = judge(map(ask, rows))
             finally:
                 loaded.forget()
         else:
-            found = {name: mirrored.named(path) for name, path in paths.items()}
-            workers = by_shard.Workers(self._make_beam_pipeline, mirrored.named(uri))
-            ask = Ask(task, schema, found[CANDIDATE], found.get(BASELINE))
-            judged = workers.whole("Ask", ask, [_named(shard) for shard in rows], FORM, judge, JUDGED)
+            workers = by_shard.Workers(self._make_beam_pipeline, f"{room}/.spread")
+            judged = workers.whole("Ask", ask, rows, FORM, judge, JUDGED)
         evidence = judged.checked().evidence
-        with brought.sent(uri) as folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            for name, content in judged.files.items():
-                Path(folder, name).write_bytes(content)
+        Path(uri).mkdir(parents=True, exist_ok=True)
+        for name, content in judged.files.items():
+            Path(uri, name).write_bytes(content)
         for verdict in evidence["verdicts"]:
             logging.log(logging.INFO if verdict["passed"] else logging.WARNING, "%s", verdict["reason"])
         io_utils.write_string_file(f"{uri}/{report.NAME}", json.dumps(evidence, indent=1) + "\n")
         blessing = artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY])
         bless(blessing, evidence, candidate, baselines, exec_properties)
-
-
-def _named(shard: Shard) -> Shard:
-    """As workers find it, who have no folder that stands for a bucket."""
-    columns = mirrored.named(shard.columns) if shard.columns else None
-    return replace(shard, records=mirrored.named(shard.records), columns=columns)
 
 
 def _schema(input_dict: dict[str, list[types.Artifact]]) -> Any:

@@ -36,6 +36,7 @@ from components.shards import Shard
 from components.statistics_gen import kept
 from components.statistics_gen.top_k import TopKUniques
 from pipeline.ingest import columnar
+from pipeline.remote import brought
 
 _LOG = logging.getLogger(__name__)
 _BATCH_ROWS = 16_384
@@ -162,8 +163,9 @@ def _stored(file: str) -> Iterator[pa.RecordBatch]:
 def _decoded(file: str) -> Iterator[pa.RecordBatch]:
     """Rows of a TFRecord file, in batches as `_batches` makes them."""
     decoder = example_coder.ExamplesToRecordBatchDecoder(None)
-    for records in _batches(file):
-        yield decoder.DecodeBatch(records)
+    with brought.here(file) as local:
+        for records in _batches(local):
+            yield decoder.DecodeBatch(records)
 
 
 def _batches(file: str) -> Iterator[np.ndarray]:

@@ -29,7 +29,7 @@ from components.known_spans import KnownSpans, by_span
 from components.shards import Shard
 from components.transform import passes
 from components.transform.operations import Elements, Operations, Plan
-from components.transform.phases import Phase, constants
+from components.transform.phases import Files, Phase
 from components.transform.rows import Rows
 from components.transform.tracing import Preprocess, Tracer
 
@@ -41,7 +41,7 @@ def analyse(
     schema: schema_pb2.Schema,
     files: Sequence[Shard],
     folder: str,
-    temporary: str,
+    temporary: Files,
     spread: Spread,
     known_spans: KnownSpans | None = None,
 ) -> Phase:
@@ -52,7 +52,7 @@ def analyse(
       schema: of the raw rows.
       files: which ones are analysed.
       folder: of the artifact.
-      temporary: a folder for what TFT writes on the way, which workers reach; to be kept as long as the result is used.
+      temporary: for what is written on the way; to be kept as long as the result is used.
       spread: has shards read.
       known_spans: what earlier runs kept of the spans of a window; None: nothing is kept.
 
@@ -63,7 +63,7 @@ def analyse(
       Unknown: an analyzer is in use that only TFT on Beam can run; nothing was written.
       ValueError: the preprocessing_fn gives nothing, or TFT finds fault with it.
     """
-    tracer = Tracer(preprocess, Rows(schema).specs, temporary)
+    tracer = Tracer(preprocess, Rows(schema).specs, temporary.folder)
     traced = tracer.trace()
     graph, made = traced.function.graph, traced.function.structured_outputs
     if not isinstance(made, dict) or not made:
@@ -84,7 +84,7 @@ def analyse(
 
     def read(label: str, known: Mapping[str, Any], outputs: Mapping[str, Any]) -> dict[str, Elements]:
         names = {name: tensor.name for name, tensor in outputs.items()}
-        phase = Phase(preprocess, serialised, constants(known), names)
+        phase = temporary.phase(preprocess, serialised, known, names)
         if not known:
             phase.is_traced(traced)
         makers = plan.makers[label]
@@ -93,7 +93,7 @@ def analyse(
         _LOG.info("%s reads %d shards; spans: %s", label, len(some), sorted({file.span for file in some if file.span}))
         return passes.run(spread, "Analyse", phase, of, makers)
 
-    run = nodes.Traverser(Operations(read, earlier, graph, temporary))
+    run = nodes.Traverser(Operations(read, earlier, graph, temporary.folder))
     ((_, known, _),) = run.visit_value_node(root)
     for key, entries in later.items():
         found = {name: run.visit_value_node(node) for name, node in entries.items()}
@@ -102,7 +102,7 @@ def analyse(
     final = tracer.write(known, os.path.join(folder, TFTransformOutput.TRANSFORM_FN_DIR))
     impl_helper._validate_analyzers_fingerprint(fingerprints, final.function.graph, final.inputs)
     _write_metadata(tracer.metadata(final, known), assets, folder)
-    transform = Phase(preprocess, serialised, constants(known))
+    transform = temporary.phase(preprocess, serialised, known)
     transform.is_traced(final)
     return transform
 

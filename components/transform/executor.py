@@ -5,6 +5,9 @@ a fraction of the time of its Beam pipeline (analysis.py, materialise.py). Threa
 where the Beam runner is the in-process one, and the workers of any other (components/by_shard.py): what they write is
 the same. An analyzer that only TFT's Beam pipeline can run is left to TFX, and so are statistics of the rows; these
 analyses read in batches of one size (batches.py).
+
+Where the rows are in a bucket, for workers on other machines, these get there what else they need, too. The transform graph
+is local even then: TensorFlow does not reach every bucket. What is left to TFX is done here, on copies of the rows.
 """
 
 import hashlib
@@ -13,7 +16,7 @@ import logging
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import tensorflow_transform as tft
@@ -28,16 +31,18 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import io_utils
 
-from components import by_shard
+from components import by_shard, remote_files
 from components.known_spans import KnownSpans
 from components.shards import Shard, shards
 from components.transform.analysis import analyse
 from components.transform.batches import steady_batches
 from components.transform.materialise import materialise_all
 from components.transform.operations import Unknown
-from components.transform.phases import Transforming, Written
+from components.transform.phases import Files, Transforming, Written
 from components.transform.rows import batch_rows
 from pipeline import mirrored
+from pipeline.ingest import files as stored
+from pipeline.remote import brought
 
 _FORMATS = ("tfrecords_gzip", "FORMAT_TFRECORDS_GZIP")
 # What TFX's own executor is to serve.
@@ -55,8 +60,11 @@ Artifacts = dict[str, list[types.Artifact]]
 class Executor(tfx_transform.Executor):
     """Analyses and transforms by itself where the rows are tf.Examples."""
 
+    _beam_pipeline_args: list[str]
+
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """See TFX's executor."""
+        remote_files.register()
         examples = input_dict[standard_component_specs.EXAMPLES_KEY]
         if not all(map(_is_plain, examples)):
             self._by_tfx(input_dict, output_dict, exec_properties)
@@ -67,14 +75,13 @@ class Executor(tfx_transform.Executor):
         )
         folder = artifact_utils.get_single_uri(output_dict[standard_component_specs.TRANSFORM_GRAPH_KEY])
         fileio.makedirs(folder)
-        with _temporary(folder) as temporary:
-            spread = by_shard.spread(
-                self._beam_pipeline_args, self._make_beam_pipeline, os.path.join(temporary, "spread")
-            )
-            transform = self._analysed(
-                input_dict, output_dict, exec_properties, spread, list(splits.analyze), temporary
-            )
-            transformed = output_dict[standard_component_specs.TRANSFORMED_EXAMPLES_KEY]
+        transformed = output_dict[standard_component_specs.TRANSFORMED_EXAMPLES_KEY]
+        with ExitStack() as stack:
+            temporary = stack.enter_context(_temporary(folder))
+            there = stack.enter_context(_temporary(transformed[0].uri)) if _is_remote(transformed[0]) else None
+            spread = by_shard.spread(self._beam_pipeline_args, self._make_beam_pipeline, f"{there or temporary}/spread")
+            files = Files(temporary, f"{there}/files" if there else None)
+            transform = self._analysed(input_dict, output_dict, exec_properties, spread, list(splits.analyze), files)
             executor_utils.SetSplitNames(splits.transform, transformed)
             materialise_all(spread, transform, _shards_of(examples, transformed, list(splits.transform)))
 
@@ -85,8 +92,32 @@ class Executor(tfx_transform.Executor):
             for split in artifact_utils.decode_split_names(artifact.split_names)
             for file in shards(artifact, split)
         ]
-        with steady_batches(batch_rows(files)):
+        examples = input_dict[standard_component_specs.EXAMPLES_KEY]
+        transformed = output_dict.get(standard_component_specs.TRANSFORMED_EXAMPLES_KEY, [])
+        with steady_batches(batch_rows(files)), self._on_copies(examples, transformed):
             super().Do(input_dict, output_dict, exec_properties)
+
+    @contextmanager
+    def _on_copies(self, given: list[types.Artifact], made: list[types.Artifact]) -> Iterator[None]:
+        """Has rows in a bucket be here meanwhile, and this process be the runner; local ones stay as they are."""
+        if not any(map(_is_remote, given)):
+            yield
+            return
+        uris = [(artifact, artifact.uri) for artifact in (*given, *made)]
+        arguments = self._beam_pipeline_args
+        logging.warning("Transform: TFX's own way reaches no bucket: the rows are brought here, and worked on here.")
+        try:
+            with ExitStack() as stack:
+                for artifact in given:
+                    artifact.uri = stack.enter_context(brought.here(artifact.uri))
+                for artifact in made:
+                    artifact.uri = stack.enter_context(brought.sent(artifact.uri))
+                self._beam_pipeline_args = [by_shard.IN_PROCESS]
+                yield
+        finally:
+            self._beam_pipeline_args = arguments
+            for artifact, uri in uris:
+                artifact.uri = uri
 
     def _analysed(
         self,
@@ -95,7 +126,7 @@ class Executor(tfx_transform.Executor):
         exec_properties: dict[str, Any],
         spread: by_shard.Spread,
         splits: list[str],
-        temporary: str,
+        temporary: Files,
     ) -> Transforming:
         """Writes the transform graph; gives the transform."""
         schema = _schema(input_dict)
@@ -125,7 +156,7 @@ class Executor(tfx_transform.Executor):
                 return transform
         analysis = {k: v for k, v in output_dict.items() if k != standard_component_specs.TRANSFORMED_EXAMPLES_KEY}
         self._by_tfx(input_dict, analysis, exec_properties)
-        return Written(folder, schema.SerializeToString(deterministic=True))
+        return Written(temporary.whole(folder), schema.SerializeToString(deterministic=True))
 
 
 @contextmanager
@@ -146,6 +177,10 @@ def _is_plain(examples: types.Artifact) -> bool:
         examples_utils.get_payload_format(examples) == example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE
         and examples_utils.get_file_format(examples) in _FORMATS
     )
+
+
+def _is_remote(artifact: types.Artifact) -> bool:
+    return bool(stored.scheme(artifact.uri))
 
 
 def _schema(input_dict: Artifacts) -> schema_pb2.Schema:

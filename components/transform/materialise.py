@@ -12,10 +12,10 @@ import tensorflow as tf
 from tfx.dsl.io import fileio
 
 from components.by_shard import JSON, Spread
-from components.shards import Shard
+from components.shards import Shard, brought_here
 from components.transform.phases import Transforming
 from components.transform.rows import BATCH_BYTES, BATCH_ROWS, FIRST_ROWS, Rows, length
-from pipeline.ingest import tf_examples
+from pipeline.ingest import files, tf_examples
 from pipeline.ingest.shards import compressor, framed
 
 _PARTS = ".parts"
@@ -35,7 +35,8 @@ class Materialise:
         """The file that was written, for a shard and the folder of such files."""
         shard, folder = job
         path = f"{folder}/{uuid.uuid4().hex}"
-        materialise(*self.transform.ready(), shard, path)
+        with brought_here(shard) as local:
+            materialise(*self.transform.ready(), local, path)
         return path
 
 
@@ -74,14 +75,14 @@ def materialise(
       rows: reads what the function needs.
       function: raw columns -> transformed columns, dense, of shape [rows, …].
       file: the shard.
-      path: gzipped TFRecord file of serialised transformed tf.Examples, in the same order.
+      path: gzipped TFRecord file of serialised transformed tf.Examples, in the same order; local or in a bucket.
 
     Returns:
       The number of rows.
     """
     gzip = compressor()
     count = 0
-    with tf.io.gfile.GFile(path, "wb") as stream:
+    with files.create(path) as stream:
         for raw in rows.batches(file, _rows_at_once(rows, file, function)):
             examples = tf_examples.encode(record_batch(function(raw)))
             stream.write(gzip.compress(framed(examples)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.by_shard import Form, Spread
-from components.shards import Shard
+from components.shards import Shard, brought_here
 from components.transform.coders import dump, load
 from components.transform.operations import Elements, Makers
 from components.transform.phases import Phase
@@ -46,10 +46,11 @@ class Pass:
         data_set, shard = of
         rows, function = self.phase.ready()
         kept = {label: make() for label, make in self.makers[data_set].items()}
-        for batch in rows.batches(shard, self.sizes[data_set]):
-            values = {name: tensor.numpy() for name, tensor in function(batch).items()}
-            for one in kept.values():
-                one.add(values)
+        with brought_here(shard) as local:
+            for batch in rows.batches(local, self.sizes[data_set]):
+                values = {name: tensor.numpy() for name, tensor in function(batch).items()}
+                for one in kept.values():
+                    one.add(values)
         return dump({label: one.kept() for label, one in kept.items()})
 
 

@@ -15,7 +15,8 @@ from tfx_bsl.coders import example_coder
 from tfx_bsl.tfxio import tensor_adapter, tf_example_record
 
 from components.shards import Shard
-from pipeline.ingest import columnar
+from pipeline.ingest import columnar, tfrecord_frames
+from pipeline.ingest import files as stored
 
 BATCH_ROWS = 16_384
 BATCH_BYTES = 64 << 20
@@ -28,7 +29,7 @@ def batch_rows(files: Sequence[Shard]) -> int:
     The same for the same data, so that what is added up batch by batch comes out the same from run to run.
     """
     for file in files:
-        for first in _records([file.records], FIRST_ROWS).take(1).as_numpy_iterator():
+        if first := _first(file.records):
             return int(max(1, min(BATCH_ROWS, BATCH_BYTES * len(first) // max(1, sum(map(len, first))))))
     return BATCH_ROWS
 
@@ -95,6 +96,14 @@ def _as(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def _records(paths: Sequence[str], rows: int) -> tf.data.Dataset:
     return tf.data.TFRecordDataset(list(paths), compression_type="GZIP").batch(rows)
+
+
+def _first(path: str) -> list[bytes]:
+    """The first rows, serialised; of a file in a bucket no more is read than these take."""
+    if not stored.scheme(path):
+        return [row for rows in _records([path], FIRST_ROWS).take(1).as_numpy_iterator() for row in rows]
+    with stored.open_binary(path, decompress=False) as stream:
+        return next((some.records[:FIRST_ROWS] for some in tfrecord_frames.frames(stream, path)), [])
 
 
 def length(batch: dict[str, Any]) -> int:

@@ -9,9 +9,3 @@ leftovers.py   jobs of a run that was killed
 
 NODES = ("ExampleGen", "StatisticsGen", "Transform", "Evaluator", "BulkInferrer")
 """The nodes that hand work to Beam."""
-
-IN_BUCKETS = ("ExampleGen", "StatisticsGen")
-"""Those of them that can have their inputs and outputs in a bucket, with no folder that stands for it."""
-
-FROM_BUCKETS = (*IN_BUCKETS, "Evaluator")
-"""Those whose workers can read in a bucket, and so may be on machines without this one's folders."""

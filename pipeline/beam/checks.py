@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 
 from pipeline import image
-from pipeline.beam import FROM_BUCKETS, NODES, arguments, known, place, settings, versions
+from pipeline.beam import NODES, arguments, known, place, settings, versions
 from pipeline.beam.choice import choices
 from pipeline.beam.engines import ENGINES, Engine
 from pipeline.config import RunConfig
@@ -78,20 +78,7 @@ def of_spec(config: RunConfig) -> list[str]:
             if name in options and place.is_here(options[name])
         ]
         problems += _missing(engine, options)
-    only_here = [node for node in NODES if node not in FROM_BUCKETS and (node != "BulkInferrer" or config.predict)]
-    for node in only_here:
-        if settings.forced(config, node) == "local":
-            continue
-        workers = place.workers(dict(arguments.on_cluster(config, node)), engine.places)
-        problems += [_only_here(node, workers)] if workers else []
     return list(dict.fromkeys(problems))
-
-
-def _only_here(node: str, workers: str) -> str:
-    return (
-        f"{node}: works on a copy of the bucket on its own machine, which workers on {workers} can't reach. "
-        f"Next: --beam-node {node}=local"
-    )
 
 
 def _wrong(flag: str, key: str, value: str, engine: Engine) -> Iterable[str]:
@@ -244,8 +231,6 @@ def _beyond_reach(task: Task, config: RunConfig, node: str, workers: str | None)
     if workers is None:
         return []
     problems = []
-    if _FAR.fullmatch(config.root) and node not in FROM_BUCKETS:
-        problems.append(_only_here(node, workers))
     if workers == "Dataflow" and not config.root.startswith("gs://"):
         problems.append(f"--root {config.root}: Dataflow can't reach it. Expected gs://BUCKET/FOLDER")
     shared = settings.is_set(config, settings.SHARED_FOLDERS) and workers != "Dataflow"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import mirrored
-from pipeline.beam import IN_BUCKETS, place
+from pipeline.beam import place
 from pipeline.config import RunConfig
 from pipeline.errors import MillraceError, UsageError
 from pipeline.ingest import files
@@ -32,6 +32,9 @@ Part = Literal["runs", "serving", "trainings"]
 
 _LARGE = ("Examples", "TransformCache")
 """Types of artifacts whose files no report reads."""
+_ROWS = "Examples"
+_WITHOUT_COPIES = ("ExampleGen", "StatisticsGen")
+"""Nodes that can do without any folder that stands for the bucket; the others of Beam's can as far as rows go."""
 _READERS = 16
 _TRAININGS = "artifacts/Trainer/model_run"
 _ENDPOINTS = {"s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), "gs": ("STORAGE_EMULATOR_HOST",)}
@@ -295,6 +298,8 @@ def launch(ir: bytes, node: str, config: RunConfig, run_id: str) -> str:
 def launch_committed(ir: bytes, node: str, config: RunConfig, run_id: str) -> tuple[str, int]:
     """Runs one node of a root in a bucket: brings its inputs before, and sends and commits what it made.
 
+    With the workers of its Beam jobs on other machines, rows are read and written in the bucket itself.
+
     Returns:
       "done" or "cached", and the execution's id.
     """
@@ -303,21 +308,19 @@ def launch_committed(ir: bytes, node: str, config: RunConfig, run_id: str) -> tu
 
     mirrored.stand_in(config.root, config.mirror)
     mirror = Mirror.of(config)
+    elsewhere = place.of_arguments(graph.beam_arguments(ir, node)) is not None
 
-    in_bucket = node in IN_BUCKETS and place.of_arguments(graph.beam_arguments(ir, node)) is not None
+    def stays(artifact: Any) -> bool:
+        return elsewhere and (node in _WITHOUT_COPIES or artifact.type_name == _ROWS)
 
     @contextlib.contextmanager
     def around(info: Any) -> Iterator[None]:
-        if in_bucket:
-            with mirrored.in_bucket(
-                artifact for given in (info.input_dict, info.output_dict) for artifact in _all(given)
-            ):
-                yield
-            return
-        mirror.bring(_uris(info.input_dict, mirror))
-        yield
-        for uri in _uris(info.output_dict, mirror):
-            mirror.send(str(Path(uri).relative_to(mirror.home)))
+        used = [*_all(info.input_dict), *_all(info.output_dict)]
+        with mirrored.in_bucket(filter(stays, used)):
+            mirror.bring(_uris(info.input_dict, mirror))
+            yield
+            for uri in _uris(info.output_dict, mirror):
+                mirror.send(str(Path(uri).relative_to(mirror.home)))
 
     with contextlib.ExitStack() as stack:
         if node == "Pusher":

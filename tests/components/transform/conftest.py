@@ -48,7 +48,10 @@ class Outputs:
 
 @pytest.fixture(scope="session")
 def transform() -> Callable[..., Outputs]:
-    """A function that runs an executor of Transform with a preprocessing_fn."""
+    """A function that runs an executor of Transform with a preprocessing_fn.
+
+    With `rows_to` the transformed rows go to that place, and not to a folder of `folder`.
+    """
 
     def run(
         kind: type[Any],
@@ -57,6 +60,7 @@ def transform() -> Callable[..., Outputs]:
         preprocess: Callable[..., Any],
         folder: Path,
         runner: str = "FnApiRunner",
+        rows_to: str = "",
         **config: Any,
     ) -> Outputs:
         (folder / "schema").mkdir(parents=True)
@@ -64,7 +68,7 @@ def transform() -> Callable[..., Outputs]:
         of = {"schema": standard_artifacts.Schema(), "graph": standard_artifacts.TransformGraph()}
         of["examples"] = standard_artifacts.Examples()
         for name, artifact in of.items():
-            artifact.uri = str(folder / name)
+            artifact.uri = rows_to if rows_to and name == "examples" else str(folder / name)
         context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=[f"--runner={runner}"])
         properties = {
             "preprocessing_fn": "of.the.test",

@@ -144,7 +144,7 @@ def test_what_is_sent_does_the_same_in_a_fresh_process(write_examples: Callable[
     files = shards(write_examples(tmp_path / "examples", {"train": [rows[:250], rows[250:]]}, known), "train")
     recorded = Recorded()
     transform = analysis.analyse(
-        of_task("taxi_tips"), known, files, str(tmp_path / "graph"), str(tmp_path / "tmp"), recorded
+        of_task("taxi_tips"), known, files, str(tmp_path / "graph"), phases.Files(str(tmp_path / "tmp")), recorded
     )
     (tmp_path / "rows").mkdir()
     parts = tmp_path / "rows" / ".parts"
@@ -182,7 +182,9 @@ def test_a_shard_that_was_worked_on_twice_counts_once(write_examples: Callable[.
     for spread in (by_shard.Threads(), Twice()):
         place = tmp_path / type(spread).__name__
         (place / "rows").mkdir(parents=True)
-        made = analysis.analyse(of_task("movie_reviews"), known, files, str(place), str(place / "tmp"), spread)
+        made = analysis.analyse(
+            of_task("movie_reviews"), known, files, str(place), phases.Files(str(place / "tmp")), spread
+        )
         materialise_all(spread, made, {str(place / "rows"): files})
         found.append({path.name: path.read_bytes() for path in (place / "rows").iterdir()})
     assert sorted(found[0]) == [f"transformed_examples-0000{number}-of-00002.gz" for number in range(2)]
@@ -196,7 +198,9 @@ def test_a_damaged_shard_is_the_same_error_on_a_worker(write_examples: Callable[
     messages = []
     for spread in (by_shard.Threads(), by_shard.Workers(pipeline, str(tmp_path / "spread"))):
         with pytest.raises(DataBlocked, match="columns") as error:
-            analysis.analyse(of_task("movie_reviews"), known, files, str(tmp_path), str(tmp_path / "tmp"), spread)
+            analysis.analyse(
+                of_task("movie_reviews"), known, files, str(tmp_path), phases.Files(str(tmp_path / "tmp")), spread
+            )
         messages.append(str(error.value))
     assert messages[0] == messages[1]
 
@@ -226,7 +230,7 @@ def test_a_process_traces_a_phase_once_and_keeps_the_last_few(monkeypatch: pytes
 def test_no_shards_are_no_pass(tmp_path: Path) -> None:
     _, known = review_rows()
     made = analysis.analyse(
-        of_task("movie_reviews"), known, [], str(tmp_path), str(tmp_path / "tmp"), by_shard.Threads()
+        of_task("movie_reviews"), known, [], str(tmp_path), phases.Files(str(tmp_path / "tmp")), by_shard.Threads()
     )
     rows, _ = made.ready()
     assert list(rows.specs) == ["label", "text"]

@@ -20,6 +20,7 @@ from components.known_spans import KnownSpans, by_span
 from components.shards import Shard, shards
 from components.transform import analysis
 from components.transform.coders import decode
+from components.transform.phases import Files
 from components.transform.rows import Rows
 from pipeline.features.base import dense_floats, dense_strings
 
@@ -78,7 +79,9 @@ def run(write_examples: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.
         read.clear()
         known = KnownSpans(folder, code) if folder else None
         files = shards(examples, "train")
-        made = analysis.analyse(preprocess, SCHEMA, files, str(place), str(place / "tmp"), spread or Threads(), known)
+        made = analysis.analyse(
+            preprocess, SCHEMA, files, str(place), Files(str(place / "tmp")), spread or Threads(), known
+        )
         found = sorted(read)
         _, function = made.ready()
         raw = [batch for file in files for batch in batches(Rows(SCHEMA), file, 1000)]
