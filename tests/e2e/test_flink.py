@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,9 @@ def _same(there: Run, root: Path, here: Run, own_root: Path) -> None:
     assert [gate["passed"] for gate in there.record["gates"]] == [gate["passed"] for gate in here.record["gates"]]
 
 
-def _jobs() -> list[dict[str, Any]]:
+def _jobs(pause: float = 0.1) -> list[dict[str, Any]]:
+    """What Flink says of its jobs; asked again and again until something is so, it leaves the cores to others."""
+    time.sleep(pause)
     cluster = state.read()
     assert cluster
     with urllib.request.urlopen(f"{cluster.rest}/jobs/overview", timeout=10) as answer:
