@@ -76,7 +76,7 @@ def predict(
     asked = tasks.load(task)
     here = remote_root.brought(root, task, "serving") if model is None else root
     config = RunConfig(task, root=here, **engine)
-    checks.check_prediction(config)
+    checks.check_prediction(config, data, out)
     folder, number = served.at(model) if model is not None else served.served(config.serving, version)
     with _without_notices():
         models.load(folder)

@@ -8,7 +8,6 @@ then says why, and the node ends well, as a Pusher does that pushes nothing.
 import json
 import logging
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +54,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             logging.warning("nothing predicted: %s", reason)
             account: dict[str, Any] = {"predicted": False, "reason": reason, "data": data}
         else:
-            with tempfile.TemporaryDirectory(prefix="millrace-predict-") as temporary:
-                remote = bool(files.scheme(result.uri))
-                made = Path(temporary if remote else result.uri) / PREDICTIONS
-                staging = f"{mirrored.named(result.uri)}/{_STAGING}"
-                account = {"predicted": True, **self._predict(input_dict, exec_properties, data, made, staging)}
-                if remote:
-                    io_utils.copy_dir(str(made), f"{result.uri}/{PREDICTIONS}")
+            made = Path(result.uri) / PREDICTIONS
+            staging = f"{mirrored.named(result.uri)}/{_STAGING}"
+            account = {"predicted": True, **self._predict(input_dict, exec_properties, data, made, staging)}
         result.set_int_custom_property(PREDICTED, int(account["predicted"]))
         io_utils.write_string_file(f"{result.uri}/{ACCOUNT}", json.dumps(account, indent=1) + "\n")
 

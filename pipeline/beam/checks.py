@@ -32,8 +32,13 @@ def check(task: Task, config: RunConfig) -> None:
     raise_all(UsageError, f"--beam-runner {config.beam_runner}: the Beam jobs can't run so:", problems)
 
 
-def check_prediction(config: RunConfig) -> None:
-    """The same for `millrace predict`, whose answers are put together in a folder of this machine.
+def check_prediction(config: RunConfig, data: str, out: str) -> None:
+    """The same for `millrace predict`.
+
+    Args:
+      config: of the model's task.
+      data: `--data`.
+      out: `--out`.
 
     Raises:
       UsageError: with all that is wrong.
@@ -44,7 +49,7 @@ def check_prediction(config: RunConfig) -> None:
         options = dict(arguments.on_cluster(config, "BulkInferrer"))
         problems = [*_missing(engine, options), *unreachable(engine, options)]
         if workers := place.workers(options, engine.places):
-            problems.append(f"predict: workers on {workers} can't write to this machine. Next: --beam-runner local")
+            problems += _local(config, {"--data": data, "--out": out}, workers)
     raise_all(UsageError, f"--beam-runner {config.beam_runner}: the Beam jobs can't run so:", problems)
 
 
@@ -233,17 +238,22 @@ def _beyond_reach(task: Task, config: RunConfig, node: str, workers: str | None)
     problems = []
     if workers == "Dataflow" and not config.root.startswith("gs://"):
         problems.append(f"--root {config.root}: Dataflow can't reach it. Expected gs://BUCKET/FOLDER")
-    shared = settings.is_set(config, settings.SHARED_FOLDERS) and workers != "Dataflow"
-    read = {"--root": config.root}
+    read = {"--root": config.root} if workers != "Dataflow" else {}
     if node == "ExampleGen":
         source = task.source.at(config.data)
         read |= {"--data": source.path} if not source.remote else {}
     if node == "BulkInferrer":
         read["--predict"] = config.predict or ""
-    problems += [
+    return problems + _local(config, read, workers)
+
+
+def _local(config: RunConfig, places: Mapping[str, str], workers: str) -> list[str]:
+    """Places, by their flags, that are folders of this machine, and not said to be of the workers', too."""
+    if settings.is_set(config, settings.SHARED_FOLDERS) and workers != "Dataflow":
+        return []
+    return [
         f"{flag}: workers on {workers} can't reach {path}. Expected a place in a bucket, or a folder that all reach. "
         f"Next: {flag} s3://…, or --beam {settings.SHARED_FOLDERS}=true"
-        for flag, path in read.items()
-        if path and not _FAR.fullmatch(path) and not shared and not (workers == "Dataflow" and flag == "--root")
+        for flag, path in places.items()
+        if path and not _FAR.fullmatch(path)
     ]
-    return problems

@@ -13,8 +13,10 @@ from tfx.types import standard_artifacts
 
 from components.bulk_inferrer import BulkInferrer
 from components.bulk_inferrer.executor import Executor
-from pipeline import tasks
+from pipeline import mirrored, tasks
 from pipeline.errors import DataBlocked, UsageError
+from pipeline.predict import run as predict_run
+from pipeline.remote import transfer
 from pipeline.task import Task
 
 Run = Callable[..., Any]
@@ -48,7 +50,13 @@ def run(tmp_path: Path, model: Path, data: Path, tiny: Task, monkeypatch: pytest
     monkeypatch.setattr(tasks, "load", lambda name, overrides: tiny)
     results = iter(range(10))
 
-    def made(blessed: bool = True, pushed: bool | None = True, out: str = "", rows: Path = data) -> Any:
+    def made(
+        blessed: bool = True,
+        pushed: bool | None = True,
+        out: str = "",
+        rows: Path | str = data,
+        runner: str = "FnApiRunner",
+    ) -> Any:
         kinds = (standard_artifacts.Model, standard_artifacts.ModelBlessing, standard_artifacts.PushedModel)
         given, blessing, push = (kind() for kind in kinds)
         given.uri, given.id = str(model), 4
@@ -59,7 +67,7 @@ def run(tmp_path: Path, model: Path, data: Path, tiny: Task, monkeypatch: pytest
         result = standard_artifacts.InferenceResult()
         result.uri = str(tmp_path / f"result-{next(results)}")
         context = base_beam_executor.BaseBeamExecutor.Context(
-            beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=local"]
+            beam_pipeline_args=[f"--runner={runner}", "--sdk_container_image=local"]
         )
         Executor(context).Do(
             {
@@ -104,6 +112,26 @@ def test_rows_are_answered_with_the_pushed_version(run: Run) -> None:
         "passed": False,
     }
     assert result.get_int_custom_property("predicted") == 1
+
+
+def test_workers_that_see_no_folder_of_this_machine_write_to_the_bucket(
+    run: Run, tmp_path: Path, bucket: str, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirrored, "_folders", {f"{bucket}/runs": str(tmp_path)})
+    transfer.upload(data, f"{bucket}/rows.csv")
+    sent: list[str] = []
+    parts = predict_run._parts
+
+    def noted(request: Any, stage: Any, units: Any, wait: Any) -> Any:
+        sent.append(repr((stage.job, stage.at, units)))
+        return parts(request, stage, units, wait)
+
+    monkeypatch.setattr(predict_run, "_parts", noted)
+    here, there = run(rows=f"{bucket}/rows.csv"), run(rows=f"{bucket}/rows.csv", runner="BundleBasedDirectRunner")
+    name = "predictions/part-00000-of-00001.parquet"
+    assert Path(there.uri, name).read_bytes() == Path(here.uri, name).read_bytes()
+    assert [str(tmp_path) in job for job in sent] == [True, False]
+    assert transfer.names(f"{bucket}/runs") == []
 
 
 def test_without_a_pusher_the_version_is_the_model_s_own(run: Run) -> None:

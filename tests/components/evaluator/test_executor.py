@@ -31,11 +31,12 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, json_utils
 
+from components import by_shard
 from components.evaluator import by_columns, executor, inference
 from components.evaluator.inference import Ask
 from components.evaluator.part import FORM, joined
 from components.evaluator.slices import Slices
-from pipeline import evaluation
+from pipeline import evaluation, mirrored
 from pipeline.errors import DataBlocked
 from pipeline.evidence.report import Columns
 from pipeline.evidence.standing import Standing
@@ -47,6 +48,7 @@ from pipeline.models.base import inputs_of
 from pipeline.models.dnn import Dnn
 from pipeline.push import history
 from pipeline.push.versions import Places
+from pipeline.remote import transfer
 from pipeline.task import Task
 from pipeline.transform_graph import TransformGraph
 from serving.errors import ServingError
@@ -131,7 +133,10 @@ Evaluate = Callable[..., Evaluated]
 
 @pytest.fixture(scope="module")
 def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
-    """A function: task, files of raw rows, candidate and baseline, to what the Evaluator makes of them."""
+    """A function: task, files of raw rows, candidate and baseline, to what the Evaluator makes of them.
+
+    With `remote` the rows are in the bucket that the session's folder stands for.
+    """
 
     def run(
         task: Task,
@@ -142,6 +147,7 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
         force: str = "",
         watched: str = "/nowhere/task",
         runner: str = "FnApiRunner",
+        remote: bool = False,
     ) -> Evaluated:
         folder = tmp_path_factory.mktemp("evaluation")
         (folder / "examples" / "Split-test").mkdir(parents=True)
@@ -150,6 +156,9 @@ def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Evaluate:
         examples, schema = standard_artifacts.Examples(), standard_artifacts.Schema()
         examples.uri, schema.uri = str(folder / "examples"), str(folder / "schema")
         examples.split_names = artifact_utils.encode_split_names(["test"])
+        if remote:
+            examples.uri = mirrored.named(examples.uri)
+            transfer.upload(folder / "examples", examples.uri)
         io_utils.write_pbtxt_file(f"{schema.uri}/schema.pbtxt", SCHEMA)
         inputs = {"examples": [examples], "schema": [schema], "model": [model(candidate)]}
         if baseline:
@@ -245,6 +254,39 @@ def test_with_a_baseline(task: Task, models: dict[str, str], evaluate: Evaluate,
     assert found.evidence["fairness"]["company"]["baseline"]["gaps"].keys() == {
         "selection_rate_gap", "tpr_gap", "fpr_gap", "fnr_gap",
     }  # fmt: skip
+
+
+def test_workers_that_see_no_folder_of_this_machine_find_all_in_the_bucket(
+    task: Task,
+    models: dict[str, str],
+    evaluate: Evaluate,
+    tiny_data: Any,
+    sharded: Any,
+    bucket: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base = tmp_path_factory.getbasetemp()
+    monkeypatch.setattr(mirrored, "_folders", {f"{bucket}/runs": str(base)})
+    for uri in models.values():
+        transfer.upload(Path(uri), mirrored.named(uri))
+    sent: list[str] = []
+    each = by_shard.Workers.each
+
+    def noted(workers: Any, name: str, function: Any, items: Any, form: Any) -> Any:
+        sent.append(repr((workers._folder, function, items)))
+        return each(workers, name, function, items, form)
+
+    monkeypatch.setattr(by_shard.Workers, "each", noted)
+    rows = [shard.records for shard in sharded(tiny_data.raw, tmp_path_factory.mktemp("rows"), columns=False)]
+    here = evaluate(task, rows, models["worse"], models["better"])
+    there = evaluate(task, rows, models["worse"], models["better"], runner="BundleBasedDirectRunner", remote=True)
+    assert there.evidence == here.evidence
+    assert evaluation.metrics(there.uri) == evaluation.metrics(here.uri)
+    assert there.blessing.get_string_custom_property("current_model") == models["worse"]
+    assert len(sent) == 1
+    assert str(base) not in sent[0]
+    assert transfer.names(mirrored.named(there.uri)) == []
 
 
 @pytest.mark.parametrize("baseline", ["better", "number", None])

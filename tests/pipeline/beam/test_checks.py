@@ -126,13 +126,26 @@ def test_the_cluster_of_this_machine(listening: str, closed: str, caplog: pytest
     )
 
 
-def test_a_prediction_needs_workers_of_this_machine(listening: str) -> None:
+def test_nothing_is_refused_with_all_in_buckets(listening: str) -> None:
+    docker = (f"job_endpoint={listening}", "environment_type=DOCKER", "sdk_container_image=r/i:1")
+    _check(*docker, root="s3://b/runs", data="s3://b/rows.csv", predict="s3://b/new/")
+    dataflow = ("project=p", "region=r", "temp_location=gs://b/t", "sdk_container_image=r/i:1")
+    _check(*dataflow, beam_runner="dataflow", root="gs://b/runs", data="gs://b/rows.csv", predict="gs://b/new/")
+
+
+def test_what_a_prediction_s_workers_have_to_reach(listening: str) -> None:
     near = RunConfig("t", beam_runner="flink", beam_options=(f"job_endpoint={listening}",))
-    checks.check_prediction(near)
-    checks.check_prediction(RunConfig("t"))
-    far = RunConfig("t", beam_runner="flink", beam_options=(f"job_endpoint={listening}", "environment_type=DOCKER"))
-    with pytest.raises(UsageError, match="workers on containers can't write to this machine"):
-        checks.check_prediction(far)
+    checks.check_prediction(near, "rows.csv", "out")
+    checks.check_prediction(RunConfig("t"), "rows.csv", "out")
+    docker = (f"job_endpoint={listening}", "environment_type=DOCKER")
+    far = RunConfig("t", beam_runner="flink", beam_options=docker)
+    checks.check_prediction(far, "s3://b/rows.csv", "s3://b/out/")
+    with pytest.raises(UsageError, match="--out: workers on containers can't reach out") as refused:
+        checks.check_prediction(far, "s3://b/rows.csv", "out")
+    assert "--data" not in str(refused.value)
+    checks.check_prediction(
+        RunConfig("t", beam_runner="flink", beam_options=(*docker, "shared_folders=true")), "rows.csv", "out"
+    )
 
 
 def test_dataflow_needs_project_region_and_buckets() -> None:

@@ -87,7 +87,7 @@ def config(
             *("project=my-project", "region=europe-west4", f"temp_location=gs://{BUCKET}/temp", "no_auth=true"),
             *(f"dataflow_endpoint={service.address}", "sdk_container_image=registry/millrace:1"),
         ),
-        beam_nodes=("StatisticsGen=cluster", "StatisticsGen.num_workers=3", "Transform=local"),
+        beam_nodes=("StatisticsGen=cluster", "StatisticsGen.num_workers=3"),
     )
     remote = files.filesystem("gs")
     for name in remote.find(BUCKET):

@@ -169,7 +169,7 @@ def test_settings_of_the_task_are_compiled_in_and_a_job_s_come_to_them() -> None
 
 
 def test_where_beam_jobs_run_is_compiled_in() -> None:
-    beam = {"beam_runner": "flink", "beam_options": ("job_endpoint=jobs:8099",), "beam_nodes": ("Transform=local",)}
+    beam = {"beam_runner": "flink", "beam_options": ("job_endpoint=jobs:8099",), "beam_nodes": ("Evaluator=local",)}
     spec = next(yaml.safe_load_all(compiler.compiled(_config("kfp", **beam), _settings("kfp"), "kfp")))
     args = spec["deploymentSpec"]["executors"]["exec-transform"]["container"]["args"]
     settings = json.loads(args[args.index("--config") + 1])
@@ -196,11 +196,6 @@ def test_where_beam_jobs_run_is_compiled_in() -> None:
             {"beam_runner": "flink", "beam_options": ("job_endpoint=127.0.0.1:8099",)},
             "--beam job_endpoint=127.0.0.1:8099: in a container this is the container itself",
         ),
-        (
-            "kfp",
-            {"beam_runner": "flink", "beam_options": ("job_endpoint=jobs:8099",)},
-            "Transform: works on a copy of the bucket on its own machine, which workers on jobs can't reach",
-        ),
         ("vertex", {"beam_runner": "dataflow", "beam_options": ("project=p",)}, "region: dataflow needs it"),
         ("kfp", {"metadata_service": "nonsense"}, "--metadata: expected HOST:PORT. Received: nonsense"),
     ],
@@ -209,6 +204,11 @@ def test_what_a_cluster_can_t_reach_is_refused(target: str, changes: dict[str, A
     with pytest.raises(UsageError) as refused:
         compiler.check(_config(target, **changes), target)
     assert expected in str(refused.value)
+
+
+def test_every_node_of_a_job_may_have_its_workers_elsewhere() -> None:
+    flink = {"beam_runner": "flink", "beam_options": ("job_endpoint=jobs:8099",)}
+    compiler.check(_config("kfp", predict="s3://b/rows.csv", **flink), "kfp")
 
 
 def test_a_node_that_the_pipeline_has_not(texts: dict[str, str]) -> None:

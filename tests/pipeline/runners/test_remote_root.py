@@ -2,17 +2,19 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tfx.types import standard_artifacts
 
 from pipeline import mirrored, tasks
 from pipeline.cli import guarded
 from pipeline.config import RunConfig
 from pipeline.errors import MillraceError, UsageError
-from pipeline.remote import transfer
+from pipeline.remote import metadata, transfer
 from pipeline.remote.mirror import Mirror
-from pipeline.runners import records, remote_root
+from pipeline.runners import graph, records, remote_root
 from pipeline.task import Task
 
 
@@ -192,3 +194,50 @@ def test_runs_of_a_store_made_from_records_are_those_of_its_pipeline(tmp_path: P
     for _ in range(2):
         remote_root._relate_runs(store)
         assert {context.name for context in store.get_children_contexts_by_context(ids["tips"])} == {"1", "2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "node", "stay"),
+    [
+        (["--runner=FnApiRunner"], "Transform", []),
+        (["--runner=FlinkRunner", "--job_endpoint=localhost:1", "--environment_type=LOOPBACK"], "Transform", []),
+        (["--runner=FlinkRunner", "--job_endpoint=jobs:8099"], "Transform", ["examples"]),
+        (["--runner=DataflowRunner"], "StatisticsGen", ["examples", "schema", "made"]),
+    ],
+)
+def test_rows_stay_in_the_bucket_where_workers_are_elsewhere(
+    arguments: list[str], node: str, stay: list[str], bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = remote_root.config_of("tips", f"{bucket}/runs")
+    home = config.home_url
+    artifacts = {"examples": standard_artifacts.Examples(), "schema": standard_artifacts.Schema()}
+    artifacts["made"] = standard_artifacts.TransformGraph()
+    for name, artifact in artifacts.items():
+        artifact.uri = f"{config.home}/artifacts/{name}"
+        transfer.write(f"{home}/artifacts/{name}/there", b"1")
+    given = {"in": [artifacts["examples"], artifacts["schema"]]}
+    info = SimpleNamespace(input_dict=given, output_dict={"out": [artifacts["made"]]})
+    used: dict[str, str] = {}
+
+    def executed(_: bytes, node: str, around: Any) -> tuple[str, int]:
+        with around(info):
+            used.update({name: artifact.uri for name, artifact in artifacts.items()})
+            for name in set(artifacts) - set(stay) - {"made"}:
+                assert Path(artifacts[name].uri, "there").read_bytes() == b"1"
+            if "made" not in stay:
+                Path(artifacts["made"].uri).mkdir(parents=True)
+                Path(artifacts["made"].uri, "new").write_bytes(b"2")
+        return "done", 1
+
+    monkeypatch.setattr(graph, "beam_arguments", lambda *_: arguments)
+    monkeypatch.setattr(graph, "executed", executed)
+    monkeypatch.setattr(metadata, "capture", lambda *_: {})
+    assert remote_root.launch_committed(b"", node, config, "20260101T000000") == ("done", 1)
+    assert used == {name: f"{home if name in stay else config.home}/artifacts/{name}" for name in artifacts}
+    assert [(config.home / "artifacts" / name / "there").exists() for name in ("examples", "schema")] == [
+        name not in stay for name in ("examples", "schema")
+    ]
+    assert transfer.names(f"{home}/artifacts/made") == (["there"] if "made" in stay else ["new", "there"])
+    assert {artifact.uri for artifact in artifacts.values()} == {
+        f"{config.home}/artifacts/{name}" for name in artifacts
+    }
