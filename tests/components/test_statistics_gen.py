@@ -27,6 +27,7 @@ from pipeline import schema
 from pipeline.features import Image
 from pipeline.ingest import columnar, files, typed
 from pipeline.ingest.column_shards import ColumnShards
+from pipeline.remote import transfer
 from pipeline.sources import bundled_taxi_trips
 
 SPAN = 7
@@ -319,6 +320,16 @@ def test_workers_count_the_same_bytes(
     assert tree(local) == tree(far)
     assert sorted(tree(far)) == [f"Split-{split}/FeatureStats.pb" for split in ("none", "odd", "train")]
     assert str(local.mlmd_artifact).replace("/local", "/far") == str(far.mlmd_artifact)
+
+
+def test_rows_without_columns_are_counted_in_a_bucket(
+    tmp_path: Path, bucket: str, example: Callable[[Any], bytes]
+) -> None:
+    examples = write_examples(tmp_path / "examples", {"train": [[example({"x": word}) for word in "abc"]]})
+    local = run(Executor, examples, tmp_path / "local")
+    examples.uri = f"{bucket}/examples"
+    transfer.upload(tmp_path / "examples", examples.uri)
+    assert tree(run(Executor, examples, tmp_path / "far", runner=WORKERS)) == tree(local)
 
 
 def test_counts_that_cant_be_passed_on_are_made_here(tmp_path: Path, example: Callable[[Any], bytes]) -> None:
