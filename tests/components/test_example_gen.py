@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from stored import content
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -372,7 +373,7 @@ WORKERS = "--runner=BundleBasedDirectRunner"
 def tree(result: Result) -> dict[str, bytes]:
     """All that a run wrote: path -> bytes."""
     return {
-        str(path.relative_to(folder.parent)): path.read_bytes()
+        str(path.relative_to(folder.parent)): content(path)
         for folder in (Path(result.examples.uri), result.quarantine)
         for path in folder.rglob("*")
         if path.is_file()

@@ -3,7 +3,6 @@
 The large set, 1.5 million rows with a TaskManager killed in the middle, takes minutes: `make slow` asks for it.
 """
 
-import gzip
 import json
 import os
 import signal
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from e2e_support import PROJECT, Run, command, run
+from stored import content
 
 from benchmarks.rows import taxi_folder
 from pipeline.flink import running, state
@@ -27,16 +27,6 @@ SLOW = pytest.mark.skipif(not os.environ.get("MILLRACE_SLOW"), reason="takes min
 pytestmark = pytest.mark.usefixtures("flink_cluster")
 
 
-def _files(uri: str) -> dict[str, bytes]:
-    """What a folder holds, by name; of compressed files what is in them, since the compressor is free in how it does it."""
-    folder = Path(uri)
-    return {
-        str(path.relative_to(folder)): gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
 def _artifacts(record: Any, root: Path) -> dict[str, dict[str, bytes]]:
     """What the nodes that read all rows left, without what tells the run or the time."""
     found = {}
@@ -45,8 +35,11 @@ def _artifacts(record: Any, root: Path) -> dict[str, dict[str, bytes]]:
             if output.name.startswith("."):
                 continue
             (execution,) = output.iterdir()
-            for name, content in _files(str(execution)).items():
-                found[f"{node}/{output.name}/{name}"] = content
+            found |= {
+                f"{node}/{output.name}/{path.relative_to(execution)}": content(path)
+                for path in execution.rglob("*")
+                if path.is_file()
+            }
     return found
 
 

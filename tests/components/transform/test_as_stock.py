@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from stored import content
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 from tfx.components.transform import executor as tfx_transform
@@ -141,7 +142,7 @@ def test_by_workers_to_the_last_byte(outputs: dict[str, Any]) -> None:
     assert workers.vocabularies() == threads.vocabularies()
     for split in ("train", "eval"):
         for file, other in zip(workers.files(split), threads.files(split), strict=True):
-            assert Path(file).read_bytes() == Path(other).read_bytes()
+            assert content(Path(file)) == content(Path(other))
 
 
 def test_shards_and_rows_are_in_the_order_of_the_raw_ones(outputs: dict[str, Any]) -> None:

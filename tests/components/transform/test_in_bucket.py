@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from stored import content
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.tf_metadata import schema_utils
 
@@ -76,7 +77,7 @@ def transformed(folder: Path, url: str) -> dict[str, bytes]:
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {str(path.relative_to(folder)): content(path) for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("columns", [True, False])
