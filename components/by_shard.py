@@ -38,6 +38,7 @@ S = TypeVar("S")
 _LOG = logging.getLogger(__name__)
 IN_PROCESS = "--runner=FnApiRunner"
 _RESULT, _ERROR = b"r", b"e"
+_GRPC_DETAILS = re.compile(r'^\s*details = "(.*)"$', re.MULTILINE)
 _PYTHON_ERROR = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Exit|Interrupt)\b.*", re.MULTILINE)
 
 
@@ -284,6 +285,11 @@ def _stop_raises() -> Iterator[None]:
 
 
 def _cause(message: str) -> str:
-    """The last Python error in a message of Beam's, which may be pages of Java; else its first line."""
+    """The last Python error in a message of Beam's, which may be pages of Java; else its first line.
+
+    Where the job server is gone, gRPC says so in its details.
+    """
+    if message.startswith("<_") and (details := _GRPC_DETAILS.search(message)):
+        return f"the job server has ended or can't be reached: {details[1][:400]}. Next: millrace cluster status"
     found = _PYTHON_ERROR.findall(message)
     return str(found[-1] if found else message.strip().partition("\n")[0])[:600]

@@ -175,8 +175,9 @@ def _from_maven(folder: Path, name: str) -> None:
         found = Path(JavaJarServer.local_jar(url, cache_dir=str(folder)))
     except Exception as error:
         raise MillraceError(
-            f"Beam's job server can't be fetched: {name}: {_first_sentence(error)}. Next: the network, {_OFFLINE}. "
-            "Where only this jar is missing, scripts/job_server.py puts one together from its parts"
+            f"Beam's job server can't be fetched: {name}: {_first_sentence(error)}. Next: where only this jar is missing, "
+            "put one together from its parts: .venv/bin/python scripts/job_server.py jars && .venv/bin/millrace cluster "
+            f"up --jar jars; else the network, {_OFFLINE}"
         ) from error
     checksum = _published(url)
     if checksum:
