@@ -264,13 +264,16 @@ def run(pipeline: Any, name: str) -> None:
             result = pipeline.run()
             result.wait_until_finish()
         except Exception as error:
-            raise MillraceError(f"{name}: the Beam job failed: {_cause(str(error))}") from error
+            options = pipeline.options.get_all_options()
+            leftovers.cancel_own(options)  # it may be that only the way to it is lost
+            said = f"{name}: the Beam job failed: {_cause(str(error))}{leftovers.lost_here(options)}"
+            raise MillraceError(said) from error
         except BaseException:
             _LOG.warning("%s: stopped; the Beam job is cancelled", name)
+            leftovers.cancel_own(pipeline.options.get_all_options())
             with suppress(Exception):
                 if result is not None:
                     result.cancel()
-            leftovers.cancel_own(pipeline.options.get_all_options())
             raise
 
 
@@ -290,6 +293,6 @@ def _cause(message: str) -> str:
     Where the job server is gone, gRPC says so in its details.
     """
     if message.startswith("<_") and (details := _GRPC_DETAILS.search(message)):
-        return f"the job server has ended or can't be reached: {details[1][:400]}. Next: millrace cluster status"
+        return f"the job server has ended or can't be reached: {details[1][:400]}."
     found = _PYTHON_ERROR.findall(message)
     return str(found[-1] if found else message.strip().partition("\n")[0])[:600]

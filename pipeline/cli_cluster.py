@@ -12,7 +12,7 @@ import typer
 
 from pipeline import cli_output
 from pipeline.errors import ExitCode
-from pipeline.flink import local
+from pipeline.flink import local, state
 from pipeline.flink import status as look
 from pipeline.terminal import print_json, print_rows
 
@@ -37,6 +37,8 @@ def up(
     ] = None,
 ) -> None:
     """Starts it, unless it runs, and waits until it takes jobs. All of it listens on loopback alone."""
+    if state.read() is None:
+        cli_output.say("starting; jars that are not here yet are fetched first, up to 400 MB")
     cluster, started = local.up(
         local.Settings(slots, memory, tuple(jar or ())), lambda text: cli_output.say(f"warning {text}")
     )

@@ -181,7 +181,7 @@ def _once(key: str, make: Callable[[], Ready]) -> Ready:
     """A worker may live for many runs: it keeps the last few."""
     with _making:
         if key not in _made:
-            for oldest in list(_made)[: len(_made) - _MOST + 1]:
+            for oldest in list(_made)[: max(0, len(_made) - _MOST + 1)]:
                 del _made[oldest]
             _made[key] = make()
         return _made[key]

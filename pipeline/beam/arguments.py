@@ -1,6 +1,7 @@
 """The Beam arguments of each node."""
 
 import hashlib
+import platform
 import re
 
 from pipeline import image
@@ -102,8 +103,11 @@ def _package(elsewhere: bool) -> dict[str, str]:
 
 
 def job_name(config: RunConfig, node: str) -> str:
-    """`millrace-taxi-tips-transform-1b2c3d4e`: the same in every run of a root, so that a dead run's jobs can be told."""
-    digest = hashlib.sha256(config.home_url.encode()).hexdigest()[:8]
+    """`millrace-taxi-tips-transform-1b2c3d4e`: the same in every run of a root on a machine, where one runs at a time.
+
+    So a dead run's jobs can be told, and those of other machines on a root in a bucket are left alone.
+    """
+    digest = hashlib.sha256(f"{config.home_url} {platform.node()}".encode()).hexdigest()[:8]
     return re.sub(r"[^a-z0-9]+", "-", f"millrace-{config.task}-{node}-{digest}".lower())
 
 

@@ -148,6 +148,7 @@ def _of_cluster(task: Task, config: RunConfig) -> list[str]:
         if same not in asked:
             asked.add(same)
             problems += _missing(engine, options)
+            problems += _loopback_from_afar(engine, options)
             problems += unreachable(engine, options) or _of_older_code(options)
             allowed = settings.is_set(config, settings.ALLOW_VERSION_MISMATCH)
             problems += versions.problems(engine.name, options, engine.jar, allowed)
@@ -207,6 +208,17 @@ def _answers(host: str, port: int) -> bool:
 def _of_this_machine() -> tuple[str, ...]:
     found = state.read()
     return (found.job_endpoint, found.worker_pool) if found else ()
+
+
+def _loopback_from_afar(engine: Engine, options: Mapping[str, str]) -> list[str]:
+    """Whether workers are to be threads of this machine's process, and the engine is on another, which can't reach them."""
+    where = next((options[name] for name in engine.places if name in options), "")
+    if options.get("environment_type") != "LOOPBACK" or place.is_here(where):
+        return []
+    return [
+        f"environment_type=LOOPBACK: {engine.name} on {place.host(where)} can't reach workers in this process. "
+        "Expected DOCKER, or EXTERNAL with the address of a pool of workers. Next: docs/beam.md"
+    ]
 
 
 def _of_older_code(options: Mapping[str, str]) -> list[str]:

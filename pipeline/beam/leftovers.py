@@ -12,9 +12,11 @@ from typing import Any
 from pipeline.beam import NODES, arguments, place
 from pipeline.config import RunConfig
 from pipeline.errors import MillraceError
-from pipeline.flink import jobs, state
+from pipeline.flink import jobs, state, status
 
 _LOG = logging.getLogger(__name__)
+_SOON_SECONDS = 2.0
+"""A node that is stopped has five seconds."""
 
 
 def cancel(config: RunConfig) -> list[str]:
@@ -53,7 +55,16 @@ def cancel_own(options: Mapping[str, Any]) -> None:
     rest, name = _rest(options), options.get("job_name")
     if rest and name:
         with suppress(MillraceError):
-            jobs.cancel(rest, name)
+            jobs.cancel(rest, name, _SOON_SECONDS)
+
+
+def lost_here(options: Mapping[str, Any]) -> str:
+    """What has died of the cluster of this machine, where a job was for it: for a message; else empty."""
+    here = state.read()
+    if not here or options.get("job_endpoint") != here.job_endpoint:
+        return ""
+    gone = ", ".join(status.dead(here))
+    return f" Of the cluster of this machine {gone} has died. Next: millrace cluster down, then up" if gone else ""
 
 
 def _rest(options: Mapping[str, Any]) -> str | None:

@@ -147,6 +147,8 @@ def flink_settings(folder: Path, ports: Ports, slots: int, memory: Memory) -> di
         "heartbeat.interval": 1000,
         "heartbeat.timeout": 20000,
         "heartbeat.rpc-failure-threshold": 2,
+        # A job waits for slots that another has; five minutes, Flink's default, would cost it one of its restarts.
+        "slot.request.timeout": 24 * 3600 * 1000,
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": 3,
         "restart-strategy.fixed-delay.delay": "1 s",

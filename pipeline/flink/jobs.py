@@ -55,22 +55,23 @@ def ask(rest: str, path: str, method: str = "GET", seconds: float = _SECONDS) ->
         raise MillraceError(f"Flink at {rest} does not answer: {error}. Next: millrace cluster status") from error
 
 
-def overview(rest: str) -> list[Job]:
+def overview(rest: str, seconds: float = _SECONDS) -> list[Job]:
     """All jobs that it knows, ended ones too."""
-    return [Job(job["jid"], job["name"], job["state"]) for job in ask(rest, "/jobs/overview")["jobs"]]
+    return [Job(job["jid"], job["name"], job["state"]) for job in ask(rest, "/jobs/overview", seconds=seconds)["jobs"]]
 
 
-def cancel(rest: str, prefix: str) -> list[Job]:
+def cancel(rest: str, prefix: str, seconds: float = _SECONDS) -> list[Job]:
     """Cancels what a dead run has left: jobs that have not ended.
 
     Args:
       rest: Flink's address.
       prefix: of their names.
+      seconds: to wait for each answer.
 
     Returns:
       Those that were told to stop; they do so in some moments.
     """
-    found = [job for job in overview(rest) if job.live and job.name.startswith(prefix)]
+    found = [job for job in overview(rest, seconds) if job.live and job.name.startswith(prefix)]
     for job in found:
-        ask(rest, f"/jobs/{job.id}?mode=cancel", "PATCH")
+        ask(rest, f"/jobs/{job.id}?mode=cancel", "PATCH", seconds)
     return found

@@ -25,7 +25,7 @@ from pipeline.flink.status import dead
 MEMORY_MB = 1024
 _LOG = logging.getLogger(__name__)
 _READY_SECONDS = 240.0
-_LOCK_SECONDS = 120.0
+_LOCK_SECONDS = 600.0
 _POLL_SECONDS = 0.1
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -63,11 +63,13 @@ def up(settings: Settings = Settings(), warn: Callable[[str], None] = _LOG.warni
     with _only_one(folder):
         there = state.read(folder)
         if there and not dead(there):
+            if there.code != image.fingerprint():
+                warn("it runs since before the code changed: runs are refused. Next: millrace cluster down, then up")
             return there, False
-        _end(folder)
         memory = Memory.of(settings.memory)
         program = java.find()
         flink, job_server = _jars(settings.jars, warn)
+        _end(folder)
         _enough_memory(settings.memory)
         _clear(folder)
         try:
@@ -171,6 +173,7 @@ def _start(
     warn: Callable[[str], None],
 ) -> Cluster:
     slots = settings.slots or os.cpu_count() or 1
+    code = image.fingerprint()  # before the workers' imports begin
     ports = config.free_ports()
     conf = config.write(folder, ports, slots, memory)
     python = [sys.executable, "-m"]
@@ -246,7 +249,7 @@ def _start(
         beam=job_server.beam,
         folder=str(folder),
         pids={},
-        code=image.fingerprint(),
+        code=code,
     )
     _wait(cluster, ports, started)
     return dataclasses.replace(cluster, pids=_oldest(running.found(folder)))

@@ -4,7 +4,9 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import traceback
 from multiprocessing.connection import wait
@@ -27,11 +29,16 @@ def main(worker_id: str, control: str, logs: str, provision: str, folder: str) -
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_die_with_pool, daemon=True).start()
     code = 1
+    # What the work leaves in temporary files goes with it: this process has no ordinary end, at which it would go.
+    within = Path(folder).parent / "tmp"  # which ends with the cluster, where this process is killed
+    within.mkdir(exist_ok=True)
+    tempfile.tempdir = temporary = tempfile.mkdtemp(prefix="worker-", dir=within)
     try:
         _work(worker_id, control, logs, provision)
         code = 0
     except BaseException:
         traceback.print_exc()
+    shutil.rmtree(temporary, ignore_errors=True)
     # gRPC's and Beam's threads may still wait for a job that is gone.
     os._exit(code)
 

@@ -32,12 +32,13 @@ def test_up_hands_on_its_flags_and_says_where_it_listens(monkeypatch: pytest.Mon
     assert asked == [local.Settings(4, 900, ("a.jar", "b"))] * 2
     assert [result.exit_code for result in said] == [0, 0]
     assert said[0].stderr.splitlines() == [
+        "starting; jars that are not here yet are fetched first, up to 400 MB",
         "started Flink 1.19.3, job server of Beam 2.77.0, 2 slots",
         "page    http://127.0.0.1:8081",
         "logs    /x/logs",
         "next    .venv/bin/python local_runner.py --no-cache --beam-runner flink --beam-node all=cluster",
     ]
-    assert said[1].stderr.startswith("runs already: Flink 1.19.3")
+    assert "\nruns already: Flink 1.19.3" in said[1].stderr
 
 
 def test_down_says_what_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,15 @@ def in_fresh_process(sent: bytes, folder: Path) -> bytes:
     return (folder / "result").read_bytes()
 
 
+def test_a_process_keeps_the_last_few_phases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "_made", {})
+    for key in ("a", "b", "c", "d"):
+        phases._once(key, lambda: (None, None))  # type: ignore[arg-type, return-value]
+    assert list(phases._made) == ["a", "b", "c", "d"]
+    phases._once("e", lambda: (None, None))  # type: ignore[arg-type, return-value]
+    assert list(phases._made) == ["b", "c", "d", "e"]
+
+
 class Twice(by_shard.Threads):
     """Every shard is worked on again, as by a worker that was thought dead."""
 

@@ -132,12 +132,14 @@ def test_tfx_packs_itself_for_no_node(monkeypatch: pytest.MonkeyPatch) -> None:
             assert dependency_utils.make_beam_dependency_flags(found) == found
 
 
-def test_names_of_jobs_tell_task_node_and_root() -> None:
+def test_names_of_jobs_tell_task_node_root_and_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     config = RunConfig("taxi_tips", root="/r")
     name = arguments.job_name(config, "StatisticsGen")
     assert name.startswith("millrace-taxi-tips-statisticsgen-")
     assert name == arguments.job_name(config, "StatisticsGen")
     assert name != arguments.job_name(RunConfig("taxi_tips", root="/other"), "StatisticsGen")
+    monkeypatch.setattr("platform.node", lambda: "another-machine")
+    assert name != arguments.job_name(config, "StatisticsGen")
 
 
 def test_direct_runs_jobs_in_process_and_asks_no_network() -> None:

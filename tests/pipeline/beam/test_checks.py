@@ -112,6 +112,13 @@ def test_a_job_server_of_another_beam(flink: Callable[[str], str], tmp_path: Pat
     _check(*options, "allow_version_mismatch=true")
 
 
+def test_a_far_engine_does_not_reach_workers_of_this_process() -> None:
+    said = _refused("flink_master=10.255.255.1:8081", "environment_type=LOOPBACK")
+    assert (
+        "environment_type=LOOPBACK: flink on 10.255.255.1 can't reach workers in this process. Expected DOCKER" in said
+    )
+
+
 def test_the_cluster_of_this_machine(listening: str, closed: str, caplog: pytest.LogCaptureFixture) -> None:
     code = image.fingerprint()
     state.write(state.Cluster("http://127.0.0.1:1", listening, listening, 2, "1.19.3", "2.62.0", "/f", {}, code))

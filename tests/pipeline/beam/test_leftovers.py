@@ -4,6 +4,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,14 @@ def test_a_flink_elsewhere_is_asked_at_its_address(flink: Flink) -> None:
     address = flink.rest.removeprefix("http://")
     config = RunConfig("taxi_tips", root="/somewhere", beam_runner="flink", beam_options=(f"flink_master={address}",))
     assert leftovers.cancel(config) == [flink.jobs[0]["name"]]
+
+
+def test_what_died_of_the_cluster_of_this_machine_is_named(flink: Flink, tmp_path: Path) -> None:
+    state.write(state.Cluster(flink.rest, "127.0.0.1:1", "127.0.0.1:2", 2, "1.19.3", "2.77.0", str(tmp_path), {}))
+    said = leftovers.lost_here({"job_endpoint": "127.0.0.1:1"})
+    assert "jobserver" in said
+    assert said.endswith("has died. Next: millrace cluster down, then up")
+    assert leftovers.lost_here({"job_endpoint": "elsewhere:1"}) == ""
 
 
 def test_nothing_is_asked_where_there_is_no_flink(closed: str) -> None:

@@ -69,7 +69,9 @@ def test_sha1_where_there_is_no_sha512(maven: Path, cache: Path, job_server_jar:
 
 def test_one_that_is_not_there(maven: Path, cache: Path) -> None:
     name = rf"beam-runners-flink-1\.19-job-server-{fetch.beam_version()}\.jar"
-    with pytest.raises(MillraceError, match=rf"can't be fetched: {name}: .*404.*Next: .*job_server\.py jars.*--jar PATH"):
+    with pytest.raises(
+        MillraceError, match=rf"can't be fetched: {name}: .*404.*Next: .*job_server\.py jars.*--jar PATH"
+    ):
         fetch.job_server()
     assert list(cache.iterdir()) == []
 
