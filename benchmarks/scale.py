@@ -5,8 +5,8 @@
     python -m benchmarks.scale --jar job-server.jar --jar flink-dist.jar
 
 A cluster is started for each number of slots and stopped after its runs, with `millrace cluster`. Each run is a fresh
-process with an empty root. Rows a second and core are rows / (seconds x slots): of what a worker computes, and of what the
-job costs beside it. docs/scale.md has the figures.
+process with an empty root. Rows a second and core are rows / (seconds x cores of the machine): a worker's libraries use all
+of them, however many slots there are. docs/scale.md has the figures.
 """
 
 import json
@@ -55,7 +55,7 @@ class Timed:
 
     def rate(self, node: str) -> float:
         """Rows a second and core."""
-        return self.rows / self.nodes[node] / max(1, self.slots or len(os.sched_getaffinity(0)))
+        return self.rows / self.nodes[node] / len(os.sched_getaffinity(0))
 
 
 def main(
