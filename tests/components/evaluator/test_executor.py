@@ -271,13 +271,13 @@ def test_workers_that_see_no_folder_of_this_machine_find_all_in_the_bucket(
     for uri in models.values():
         transfer.upload(Path(uri), mirrored.named(uri))
     sent: list[str] = []
-    each = by_shard.Workers.each
+    called = by_shard.Workers._called
 
-    def noted(workers: Any, name: str, function: Any, items: Any, form: Any) -> Any:
-        sent.append(repr((workers._folder, function, items)))
-        return each(workers, name, function, items, form)
+    def noted(workers: Any, name: str, function: Any, items: Any, form: Any, folder: str) -> Any:
+        sent.append(repr((folder, function, items)))
+        return called(workers, name, function, items, form, folder)
 
-    monkeypatch.setattr(by_shard.Workers, "each", noted)
+    monkeypatch.setattr(by_shard.Workers, "_called", noted)
     rows = [shard.records for shard in sharded(tiny_data.raw, tmp_path_factory.mktemp("rows"), columns=False)]
     here = evaluate(task, rows, models["worse"], models["better"])
     there = evaluate(task, rows, models["worse"], models["better"], runner="BundleBasedDirectRunner", remote=True)
