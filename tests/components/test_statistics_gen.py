@@ -298,8 +298,9 @@ def without_terms(files: dict[str, bytes]) -> dict[str, Any]:
     for name, content in files.items():
         found[name] = statistics_pb2.DatasetFeatureStatisticsList.FromString(content)
         for feature in found[name].datasets[0].features:
-            feature.string_stats.ClearField("top_values")
-            feature.string_stats.ClearField("rank_histogram")
+            if feature.HasField("string_stats"):
+                feature.string_stats.ClearField("top_values")
+                feature.string_stats.ClearField("rank_histogram")
     return found
 
 
