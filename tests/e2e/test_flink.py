@@ -144,6 +144,8 @@ def test_a_run_that_is_stopped_cancels_its_job(tmp_path: Path) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         cwd=PROJECT,
+        # A background shell makes children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     before = {job["jid"] for job in _jobs()}
     started: list[str] = []
