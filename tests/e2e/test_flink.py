@@ -117,10 +117,11 @@ def test_the_taxi_task_on_flink_is_that_of_a_local_run(here: tuple[Run, Path], t
 def test_a_bad_row_in_a_far_shard_is_kept_out_and_too_many_stop_the_run(
     tmp_path: Path, taxi_rows: list[list[str]], write_csv: Callable[[list[list[str]]], str]
 ) -> None:
-    place = taxi_rows[0].index("payment_type")
-    for row in taxi_rows[-90:]:
+    rows = [list(row) for row in taxi_rows]
+    place = rows[0].index("payment_type")
+    for row in rows[-90:]:
         row[place] = "Bitcoin"
-    data = write_csv(taxi_rows)
+    data = write_csv(rows)
     there = run("--root", str(tmp_path / "flink"), "--data", data, *FLAGS)
     local = run("--root", str(tmp_path / "local"), "--data", data)
     assert (there.code, local.code) == (10, 10), there.text
