@@ -72,7 +72,4 @@ def _rest(options: Mapping[str, Any]) -> str | None:
     here = state.read()
     if here and options.get("job_endpoint") == here.job_endpoint:
         return here.rest
-    master = str(options.get("flink_master") or "")
-    if place.port(master) is None:
-        return None
-    return master if "://" in master else f"http://{master}"
+    return place.rest(str(options.get("flink_master") or ""))

@@ -26,6 +26,13 @@ def port(address: str) -> int | None:
         return None
 
 
+def rest(master: str) -> str | None:
+    """The address that Flink's REST API is asked at, for a `flink_master`; None where it names none, as `[auto]`."""
+    if port(master) is None:
+        return None
+    return (master if "://" in master else f"http://{master}").rstrip("/")
+
+
 def is_here(address: str) -> bool:
     """Whether an address is this machine's own, on loopback."""
     if _OF_THIS_MACHINE.fullmatch(address):

@@ -27,9 +27,9 @@ def of_jar(path: str) -> tuple[str, str] | None:
 
 def of_flink(master: str) -> str | None:
     """Of the Flink whose REST address this is; None where it doesn't tell."""
-    if place.port(master) is None:
+    url = place.rest(master)
+    if url is None:
         return None
-    url = (master if "://" in master else f"http://{master}").rstrip("/")
     try:
         with urllib.request.urlopen(f"{url}/config", timeout=_SECONDS) as answer:  # noqa: S310 - http, by `port`
             found = json.load(answer)

@@ -1,9 +1,10 @@
 """Has Beam's services listen on loopback alone.
 
-Beam makes an address of loopback for each of its services, of the job server and of those that workers connect to, and
-then listens at that port of every interface (`NettyServerBuilder.forPort(socket.getPort())`, up to 2.77). Who reaches
-the job server has it run programs. There is no flag for it. So a jar before Beam's on the class path has the one class
-of that line, with `NettyServerBuilder.forAddress(socket)` in it.
+Beam makes an address of loopback for each of its services, of the job server and of those that workers connect to,
+and then listens at that port of every interface (`NettyServerBuilder.forPort(socket.getPort())`, seen in 2.62; of
+another Beam `write` looks for the same call). Who reaches the job server has it run programs. There is no flag for
+it. So a jar before Beam's on the class path has the one class of that line, with
+`NettyServerBuilder.forAddress(socket)` in it.
 """
 
 import struct
